@@ -1,0 +1,1 @@
+"""The pure core: records enter, records leave; no clock, no network, no randomness."""

@@ -1,0 +1,85 @@
+"""Range checks for the fields of records: a value enters, or a sentence of refusal leaves."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+LATEST_TIME = 7_258_118_400_000  # 2200-01-01T00:00:00Z in milliseconds
+LARGEST_ID = 2**63 - 1
+LARGEST_PRICE = Decimal(10) ** 15
+LARGEST_AMOUNT = Decimal(10) ** 36
+LONGEST_TEXT = 10_000
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.\-]{0,99}")
+
+
+class InvalidRecordError(ValueError):
+    """A field held a value that no record may hold; the sentence names field and value."""
+
+
+def refuse(name: str, value: object, must: str) -> InvalidRecordError:
+    """Return the refusal of a value, cut to a readable length."""
+    return InvalidRecordError(f"{name} was {str(value)[:80]!r}, must be {must}")
+
+
+def time(name: str, value: int) -> None:
+    """Check milliseconds since the epoch, UTC."""
+    if not 0 <= value <= LATEST_TIME:
+        raise refuse(name, value, "milliseconds between 1970 and 2200")
+
+
+def count(name: str, value: int) -> None:
+    """Check a non-negative 64-bit whole number: an id, a count, a duration."""
+    if not 0 <= value <= LARGEST_ID:
+        raise refuse(name, value, "a whole number from 0 to 2^63 - 1")
+
+
+def price(name: str, value: Decimal | None) -> None:
+    """Check a price: above zero, at most 10^15; none where no price is known."""
+    if value is not None and not (value.is_finite() and 0 < value <= LARGEST_PRICE):
+        raise refuse(name, value, "a price above 0 and at most 10^15")
+
+
+def quantity(name: str, value: Decimal) -> None:
+    """Check an amount that can't be negative."""
+    if not (value.is_finite() and 0 <= value <= LARGEST_AMOUNT):
+        raise refuse(name, value, "a number from 0 to 10^36")
+
+
+def amount(name: str, value: Decimal) -> None:
+    """Check a signed amount of money or of an asset."""
+    if not (value.is_finite() and -LARGEST_AMOUNT <= value <= LARGEST_AMOUNT):
+        raise refuse(name, value, "a finite number up to 10^36 either way")
+
+
+def share(name: str, value: Decimal) -> None:
+    """Check a fraction of a whole."""
+    if not (value.is_finite() and 0 <= value <= 1):
+        raise refuse(name, value, "a share from 0 to 1")
+
+
+def key(name: str, value: str) -> None:
+    """Check the name of an instrument, account, strategy, stage or topic."""
+    if not KEY.fullmatch(value):
+        raise refuse(name, value, "1 to 100 letters, digits or : _ . -")
+
+
+def text(name: str, value: str) -> None:
+    """Check free text: a reason, a message."""
+    if len(value) > LONGEST_TEXT:
+        raise refuse(name, value, f"a text of at most {LONGEST_TEXT} characters")
+
+
+def real(name: str, value: float) -> None:
+    """Check an indicator or statistic: a finite float."""
+    if not math.isfinite(value):
+        raise refuse(name, value, "a finite number")
+
+
+def same_length(name: str, columns: Sequence[Sequence[object]]) -> None:
+    """Check that columns describe the same rows, at least one and at most 10,000."""
+    lengths = [len(column) for column in columns]
+    if min(lengths) != max(lengths) or not 1 <= lengths[0] <= LONGEST_TEXT:
+        raise refuse(name, lengths, "columns of one length from 1 to 10000")
