@@ -74,6 +74,10 @@ class StageState:
         for name in ("token", "version"):
             checks.count(name, getattr(self, name))
 
+    def name(self) -> str:
+        """Return the identity: the latest under it counts."""
+        return f"state/{self.stage}/{self.key}"
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -89,6 +93,10 @@ class Claim:
         checks.count("partition", self.partition)
         checks.text("owner", self.owner)
 
+    def name(self) -> str:
+        """Return the identity: the latest under it counts."""
+        return f"claim/{self.stage}/{self.partition}"
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -102,6 +110,8 @@ class Progress:
         run: The run the topics belong to.
         version: Version of the code that decides.
         through: The next offset to read, by input topic.
+        time: The newest decision time of its keys, milliseconds since the epoch UTC.
+        waiting: What each key waits for, by key; keys that wait for nothing are left out.
     """
 
     TYPE: ClassVar[str] = "progress"
@@ -112,12 +122,19 @@ class Progress:
     run: str
     version: int
     through: dict[str, int]
+    time: int
+    waiting: dict[str, str]
 
     def __post_init__(self) -> None:
         checks.key("stage", self.stage)
         for name in ("partition", "token", "partitions", "version"):
             checks.count(name, getattr(self, name))
         checks.text("run", self.run)
+        checks.time("time", self.time)
+
+    def name(self) -> str:
+        """Return the identity: the latest under it counts."""
+        return f"progress/{self.stage}/{self.partition}"
 
 
 @dataclass(frozen=True, slots=True)
