@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from app.core.allocation import AllocationMachine, AllocationState
 from app.core.candles import CandleMachine, CandleState
 from app.core.execution import ExecutionMachine, ExecutionState
-from app.core.flow import Machine
+from app.core.flow import ACCOUNT, INSTRUMENT, Machine, Stage
 from app.core.portfolio import PortfolioMachine, PortfolioState
 from app.core.risk import RiskMachine, RiskState
 from app.core.strategies import STRATEGIES
 from app.core.strategies.machine import StrategyMachine, StrategyState
 
-INSTRUMENT = "instrument"
-ACCOUNT = "account"
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One pure step of the flow.
-
-    Attributes:
-        name: Its one name: of the Faust agent, of the state topic, in identities and tests.
-        inputs: Topics it reads; all have as many partitions as there are for its key.
-        outputs: Topics it writes.
-        key: What its states are keyed by: INSTRUMENT or ACCOUNT.
-        machine: Makes one key's machine, from its durable state or new (None).
-        state: The type of the durable state.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    key: str
-    machine: Callable[[str, Any], Machine]
-    state: type
+__all__ = ["EDGES", "STAGES", "Stage"]
 
 
 def _strategy(name: str) -> Stage:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from app.core.events import Identity, Inbound, Message, Output, Record
 
@@ -41,6 +42,31 @@ class Machine(Protocol):
 
     def waiting(self) -> str:
         """Return what it waits for in a few words; empty when for nothing but input."""
+
+
+INSTRUMENT = "instrument"
+ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One pure step of the flow.
+
+    Attributes:
+        name: Its one name: of the Faust agent, of the state topic, in identities and tests.
+        inputs: Topics it reads; all have as many partitions as there are for its key.
+        outputs: Topics it writes.
+        key: What its states are keyed by: INSTRUMENT or ACCOUNT.
+        machine: Makes one key's machine, from its durable state or new (None).
+        state: The type of the durable state.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    key: str
+    machine: Callable[[str, Any], Machine]
+    state: type
 
 
 class Holds:
