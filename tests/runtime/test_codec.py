@@ -1,0 +1,392 @@
+"""What the codec writes it reads, and nothing but a valid record ever comes out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core import events
+from app.core.events import Identity, Message, Record
+from app.runtime.codec import (
+    LARGEST_BYTES,
+    DecodeError,
+    EncodeError,
+    decode,
+    decode_state,
+    encode,
+    encode_state,
+    readable,
+)
+from tests.records import MESSAGES, RECORDS, messages, trades
+
+TYPES = list(RECORDS)
+
+# Values that no field of any record may hold.
+ABSURD: list[Any] = [
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "sNaN",
+    "1e5",
+    "1E+400000000",
+    "1e-400000000",
+    "0x10",
+    "1_000",
+    " 1",
+    "1,2",
+    "٣",
+    "9" * 41,
+    "0." + "1" * 41,
+    "\x00",
+    10**30,
+    1e308,
+    {},
+    {"a": []},
+    [[]],
+    [None],
+]
+
+
+def document(message: Message) -> dict[str, Any]:
+    loaded: dict[str, Any] = orjson.loads(encode(message))
+    return loaded
+
+
+def refused(value: Any) -> str:
+    with pytest.raises(DecodeError) as caught:
+        decode(orjson.dumps(value))
+    return str(caught.value)
+
+
+def read_or_refuse(raw: bytes) -> Message | None:
+    """Decode; whatever comes out must survive the way there and back."""
+    try:
+        message = decode(raw)
+    except DecodeError as error:
+        if len(str(error)) > 500:
+            raise
+        return None
+    assert decode(encode(message)) == message
+    return message
+
+
+def test_every_type_has_a_strategy() -> None:
+    assert set(RECORDS) == set(events.RECORDS.values())
+    assert len(RECORDS) >= 20
+
+
+@pytest.mark.parametrize("cls", TYPES)
+def test_a_message_comes_back_equal_and_as_the_same_bytes(cls: type[Record]) -> None:
+    @settings(max_examples=40)
+    @given(messages(cls))
+    def check(message: Message) -> None:
+        raw = encode(message)
+        again = decode(raw)
+        assert again == message
+        assert encode(again) == raw
+        assert again.name == message.name
+
+    check()
+
+
+def test_type_stands_first_then_lineage_then_the_fields_in_order() -> None:
+    record = events.Resumed("paper", 60_000, 1, "by hand")
+    raw = encode(Message(record, Identity("risk", "paper", "paper", 7), "allocation/a/a/6"))
+    assert raw == (
+        b'{"type":"resumed","id":"risk/paper/paper/7","origin":"allocation/a/a/6",'
+        b'"account":"paper","time":60000,"epoch":1,"reason":"by hand"}'
+    )
+
+
+def test_equal_decimals_are_the_same_bytes() -> None:
+    def raw(price: str) -> bytes:
+        columns = ((1,), (1,), (1,), (5,), (Decimal(price),), (Decimal(2),), (True,))
+        return encode(Message(events.Trades("X:Y", *columns, 0)))
+
+    assert raw("100") == raw("100.000") == raw("1E+2")
+
+
+@pytest.mark.parametrize("cls", TYPES)
+def test_a_missing_and_an_extra_field_are_named(cls: type[Record]) -> None:
+    @settings(max_examples=10)
+    @given(messages(cls), st.data())
+    def check(message: Message, data: st.DataObject) -> None:
+        whole = document(message)
+        field = data.draw(st.sampled_from([item.name for item in dataclasses.fields(cls)]))  # type: ignore[arg-type]
+        assert field in refused({name: whole[name] for name in whole if name != field})
+        assert "surprise" in refused(whole | {"surprise": 1})
+
+    check()
+
+
+@pytest.mark.parametrize("cls", TYPES)
+def test_absurd_values_are_refused_in_every_field(cls: type[Record]) -> None:
+    @settings(max_examples=30)
+    @given(messages(cls), st.data())
+    def check(message: Message, data: st.DataObject) -> None:
+        whole = document(message)
+        field = data.draw(st.sampled_from(sorted(whole)))
+        value = data.draw(st.sampled_from(ABSURD))
+        again = read_or_refuse(json.dumps(whole | {field: value}).encode())
+        # A text may be any text, and an object may be empty where a dictionary is due.
+        assert again is None or isinstance(value, str | dict)
+
+    check()
+
+
+def mutated(value: Any, data: st.DataObject) -> Any:
+    """Change one thing somewhere in a JSON value."""
+    if isinstance(value, dict) and value and data.draw(st.booleans()):
+        name = data.draw(st.sampled_from(sorted(value)))
+        return value | {name: mutated(value[name], data)}
+    if isinstance(value, list) and value and data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(value) - 1))
+        return [*value[:place], mutated(value[place], data), *value[place + 1 :]]
+    others = st.none() | st.booleans() | st.integers(-(2**63), 2**66) | st.floats()
+    return data.draw(others | st.text(max_size=5) | st.sampled_from(ABSURD))
+
+
+@settings(max_examples=400)
+@given(MESSAGES, st.data())
+def test_a_mutated_record_is_refused_or_comes_back(message: Message, data: st.DataObject) -> None:
+    read_or_refuse(json.dumps(mutated(document(message), data)).encode())
+
+
+@settings(max_examples=300)
+@given(MESSAGES, st.data())
+def test_damaged_bytes_are_refused_or_come_back(message: Message, data: st.DataObject) -> None:
+    raw = bytearray(encode(message))
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    read_or_refuse(bytes(raw[: data.draw(st.integers(len(raw) // 2, len(raw)))]))
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_refused(raw: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (None, "JSON object"),
+        (b"", "JSON"),
+        (b"[]", "JSON object"),
+        (b'{"type":[]}', "known type"),
+        (b'{"type":"nonsense"}', "known type"),
+        (b"[" * 100_000, "JSON"),
+        (b'{"type":"clock","instrument":"\\ud800"}', "JSON"),
+    ],
+)
+def test_what_is_no_record_is_refused_with_a_sentence(raw: bytes | None, words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        decode(raw)
+
+
+def test_ten_megabytes_are_refused_before_they_are_parsed() -> None:
+    text = "x" * 10_000_000
+    for value in (text, {"type": "clock", "instrument": text}, {"type": text}):
+        sentence = refused(value)
+        assert str(LARGEST_BYTES) in sentence
+        assert len(sentence) < 300
+
+
+def clock(**changes: Any) -> dict[str, Any]:
+    return {
+        "type": "clock",
+        "instrument": "X:Y",
+        "time": 60_000,
+        "last_id": 7,
+        "age": 0,
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"time": True}, "clock.time was True, must be a whole number"),
+        ({"time": 1.0}, "clock.time was 1.0, must be a whole number"),
+        ({"time": "1"}, "clock.time was '1', must be a whole number"),
+        ({"time": None}, "clock.time was None, must be a whole number"),
+        ({"time": -1}, "time was '-1', must be milliseconds"),
+        ({"instrument": ""}, "instrument was ''"),
+        ({"instrument": "é"}, "instrument was 'é'"),
+        ({"id": "a/b/c/1", "origin": "o"}, "clock.id was 'a/b/c/1', must be absent"),
+    ],
+)
+def test_the_sentence_names_field_and_value(changes: dict[str, Any], words: str) -> None:
+    assert words in refused(clock(**changes))
+
+
+@pytest.mark.parametrize(
+    "price", ["0", "-1", "-0", "1" * 17, "1e3", "NaN", "", "1.", ".5", "01", "+1", "1,1", 1, 1.5]
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_bad_price_is_refused_wherever_it_stands_in_a_column(price: Any, place: int) -> None:
+    prices: list[Any] = ["1.5", "2", "3.25"]
+    prices[place] = price
+    raw = {
+        "type": "trades",
+        "instrument": "X:Y",
+        "id": [1, 2, 3],
+        "first_id": [1, 2, 3],
+        "last_id": [1, 2, 3],
+        "time": [5, 5, 6],
+        "price": prices,
+        "quantity": ["1", "1", "1"],
+        "buyer_maker": [True, False, True],
+        "age": 0,
+    }
+    assert "price" in refused(raw)
+    prices[place] = "1"
+    assert decode(orjson.dumps(raw))
+
+
+def test_trades_carry_their_ids_not_an_identity() -> None:
+    @settings(max_examples=20)
+    @given(trades())
+    def check(record: events.Trades) -> None:
+        assert document(Message(record))["id"] == list(record.id)
+
+    check()
+
+
+@pytest.mark.parametrize("cls", TYPES)
+def test_lineage_is_where_it_belongs(cls: type[Record]) -> None:
+    @settings(max_examples=5)
+    @given(RECORDS[cls])
+    def check(record: Record) -> None:
+        identity = Identity("stage", "a", "b", 1)
+        passed_on = cls in (events.Epoch, events.History, events.Join, events.Leave)
+        itself = hasattr(cls, "name")
+        for message, allowed in (
+            (Message(record), itself),
+            (Message(record, identity, "origin"), passed_on or not itself),
+            (Message(record, identity), False),
+            (Message(record, None, "origin"), False),
+            (Message(record, identity, ""), False),
+        ):
+            if allowed:
+                assert decode(encode(message)) == message
+            else:
+                with pytest.raises(EncodeError):
+                    encode(message)
+
+    check()
+
+
+class Colour(StrEnum):
+    RED = "red"
+    GREEN = "green"
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    number: Decimal
+    colour: Colour
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    count: int
+    ratio: float
+    text: str
+    flag: bool
+    money: Decimal
+    inner: Inner
+    maybe: Inner | None
+    many: tuple[Inner, ...]
+    pair: tuple[int, Decimal]
+    prices: tuple[Decimal, ...]
+    ratios: tuple[float, ...]
+    by_name: dict[str, tuple[int, ...]]
+    nested: dict[str, Inner]
+
+
+DECIMALS = st.integers(-(10**40) + 1, 10**40 - 1).map(Decimal)
+INNERS = st.builds(Inner, DECIMALS, st.sampled_from(Colour))
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+WORDS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=9)
+STATES = st.builds(
+    State,
+    count=INTEGERS,
+    ratio=FLOATS,
+    text=WORDS,
+    flag=st.booleans(),
+    money=DECIMALS,
+    inner=INNERS,
+    maybe=st.none() | INNERS,
+    many=st.lists(INNERS, max_size=3).map(tuple),
+    pair=st.tuples(INTEGERS, DECIMALS),
+    prices=st.lists(DECIMALS, max_size=3).map(tuple),
+    ratios=st.lists(FLOATS, max_size=3).map(tuple),
+    by_name=st.dictionaries(WORDS, st.lists(INTEGERS, max_size=3).map(tuple), max_size=3),
+    nested=st.dictionaries(WORDS, INNERS, max_size=3),
+)
+
+
+@settings(max_examples=100)
+@given(STATES)
+def test_a_state_comes_back_equal_and_as_the_same_text(state: State) -> None:
+    text = encode_state(state)
+    again = decode_state(State, text)
+    assert again == state
+    assert encode_state(again) == text
+    assert type(again.inner.colour) is Colour
+
+
+@settings(max_examples=200)
+@given(STATES, st.data())
+def test_a_mutated_state_is_refused_or_comes_back(state: State, data: st.DataObject) -> None:
+    value = mutated(orjson.loads(encode_state(state)), data)
+    try:
+        again = decode_state(State, json.dumps(value))
+    except DecodeError:
+        return
+    assert decode_state(State, encode_state(again)) == again
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    value: Any
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), Decimal("NaN"), "\x00", "\ud800"])
+def test_what_could_not_be_read_is_not_written(value: Any) -> None:
+    cls = dataclasses.make_dataclass("Single", [("value", type(value))], frozen=True)
+    with pytest.raises(EncodeError, match="value"):
+        encode_state(cls(value))
+
+
+@pytest.mark.parametrize("value", ["1E+41", "1E-41", "-1E+40"])
+def test_numbers_with_too_many_digits_are_not_written(value: str) -> None:
+    with pytest.raises(EncodeError, match="40 digits"):
+        encode_state(Inner(Decimal(value), Colour.RED))
+
+
+def test_a_type_without_a_wire_form_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="no wire form"):
+        encode_state(Loose(1))
+
+
+def test_a_state_too_large_is_not_written() -> None:
+    cls = dataclasses.make_dataclass("Single", [("value", str)], frozen=True)
+    with pytest.raises(EncodeError, match=str(LARGEST_BYTES)):
+        encode_state(cls("x" * LARGEST_BYTES))
+
+
+@given(st.binary(max_size=50))
+def test_any_bytes_become_text_that_a_record_may_hold(raw: bytes) -> None:
+    cls = dataclasses.make_dataclass("Single", [("value", str)], frozen=True)
+    assert decode_state(cls, encode_state(cls(readable(raw)))).value == readable(raw)
