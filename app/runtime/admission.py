@@ -1,0 +1,95 @@
+"""Bytes as read enter; a message that may be taken leaves, or a dead letter, or an error."""
+
+from __future__ import annotations
+
+import base64
+
+import orjson
+
+from app.core.events import Command, DeadLetter, Message
+from app.core.flow import Stage
+from app.errors import LockstepError
+from app.runtime.codec import DecodeError, decode, encode
+from app.runtime.ports import Entry, Stored
+from app.runtime.topics import records_of
+
+WARDENS = {"trades": "candles", "signals": "portfolio", "instruments": "market"}
+"""The topics on which foreign bytes may stand, and the stage that reports them."""
+
+LONGEST_PAYLOAD = 1_000_000
+
+
+class OwnRecordError(LockstepError):
+    """A record of our own could not be taken: the log is not what our code wrote."""
+
+
+def admit(stored: Stored, stage: Stage) -> Message | list[Entry]:
+    """Return the message in `stored`, or the dead letter that reports it (none from others).
+
+    Raises:
+        OwnRecordError: The bytes stand where only our own records may, or claim to be one.
+    """
+    return admit_for(stored, stage.name)
+
+
+def admit_for(stored: Stored, reader: str) -> Message | list[Entry]:
+    """Do as `admit` for a reader by its name."""
+    try:
+        message = decode(stored.value or b"")
+        _check(stored, message)
+    except DecodeError as error:
+        return _refuse(stored, reader, str(error))
+    return message
+
+
+def _check(stored: Stored, message: Message) -> None:
+    """Check that a decoded record may stand on that topic under that key."""
+    record = message.record
+    if record.TYPE not in records_of(stored.topic):
+        raise DecodeError(f"a record of type {record.TYPE!r} does not belong on {stored.topic}")
+    if message.identity is not None:
+        key = message.identity.destination
+        foreign = stored.topic == "trades"
+    else:
+        key = str(getattr(record, "instrument", None) or getattr(record, "account", ""))
+        foreign = stored.topic == "signals" and not isinstance(record, Command)
+    if foreign:
+        raise DecodeError(f"a {record.TYPE} on {stored.topic} was not written by its stage")
+    if key.encode() != stored.key:
+        raise DecodeError(f"the key was {stored.key!r}, but the record is for {key!r}")
+
+
+def _refuse(stored: Stored, reader: str, reason: str) -> list[Entry]:
+    warden = WARDENS.get(stored.topic)
+    if warden is None or (stored.topic == "signals" and _claims_identity(stored.value)):
+        raise OwnRecordError(
+            f"{stored.topic}/{stored.partition}/{stored.offset} could not be taken: {reason}. Only "
+            f"our own stages write there, so the log or the code is damaged: look at it with "
+            f"`lockstep topics read {stored.topic} --partition {stored.partition} --offset "
+            f"{stored.offset}`, then start a new run (kafka.prefix)."
+        )
+    return [dead_letter(stored, reader, reason)] if reader == warden else []
+
+
+def dead_letter(stored: Stored, reader: str, reason: str) -> Entry:
+    """Return the dead letter for bytes that could not be processed."""
+    value = stored.value or b""
+    letter = DeadLetter(
+        topic=stored.topic,
+        partition=stored.partition,
+        offset=stored.offset,
+        key=(stored.key or b"").decode(errors="backslashreplace")[:1000],
+        stage=reader,
+        reason=reason[:1000],
+        payload=base64.b64encode(value[:LONGEST_PAYLOAD]).decode(),
+        size=len(value),
+    )
+    return Entry("dead-letters", stored.topic.encode(), encode(Message(letter)))
+
+
+def _claims_identity(value: bytes | None) -> bool:
+    """Return whether the bytes say that one of our stages made them."""
+    try:
+        return "id" in (orjson.loads(value or b"") or {})
+    except (orjson.JSONDecodeError, TypeError):
+        return False

@@ -1,0 +1,153 @@
+"""The log on a real Kafka: one idempotent producer, one reader, topics under a prefix."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.partitioner import murmur2
+
+from app.errors import UnreachableError
+from app.runtime.ports import Entry, Place, Stored
+
+REQUEST_TIMEOUT_MS = 30_000
+LARGEST_RECORD = 1_000_000
+
+
+class AppendError(RuntimeError):
+    """Records could not be appended; memory is ahead of the log, so the process must end."""
+
+
+class KafkaLog:
+    """Appends and reads; every topic name is put behind the installation's prefix."""
+
+    def __init__(self, bootstrap: str, prefix: str, **security: Any) -> None:
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+        self._security = security
+        self._producer: AIOKafkaProducer | None = None
+        self._reader: AIOKafkaConsumer | None = None
+        self._reading = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            UnreachableError: No broker answers there.
+        """
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,  # latency first: what is there goes at once, what waits goes together
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            **self._security,
+        )
+        self._reader = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # a position that is gone must be an error, not a guess
+            fetch_max_wait_ms=100,
+            **self._security,
+        )
+        try:
+            await self._producer.start()
+            await self._reader.start()
+        except (KafkaConnectionError, OSError) as error:
+            await self.stop()
+            raise UnreachableError(
+                f"no Kafka broker answered at {self._bootstrap} ({error}): start one with "
+                f"`lockstep up`, or set kafka.bootstrap (LOCKSTEP_KAFKA__BOOTSTRAP)."
+            ) from error
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        for client in (self._producer, self._reader):
+            if client is not None:
+                await client.stop()
+        self._producer = self._reader = None
+
+    async def append(self, entries: Sequence[Entry]) -> list[int]:
+        """Append and wait for the acknowledgements of every in-sync replica.
+
+        Raises:
+            AppendError: At least one entry could not be appended.
+        """
+        if not entries or self._producer is None:
+            return []
+        try:
+            waiting = [
+                await self._producer.send(
+                    self._prefix + entry.topic, entry.value, entry.key, entry.partition
+                )
+                for entry in entries
+            ]
+            results = await asyncio.gather(*waiting)
+        except KafkaError as error:
+            topics = ", ".join(dict.fromkeys(entry.topic for entry in entries))
+            raise AppendError(
+                f"records for {topics} could not be appended: {error!r}. Start the worker again "
+                f"once the broker is well: nothing is lost."
+            ) from error
+        return [result.offset for result in results]
+
+    async def read(self, place: Place, start: int | None = None) -> list[Stored]:
+        """Return what stands from `start` to the end as it is now."""
+        first, end = await self.bounds(place)
+        begin = first if start is None else start
+        if begin >= end:
+            return []
+        async with self._reading:
+            return await self._read(place, begin, end)
+
+    async def bounds(self, place: Place) -> tuple[int, int]:
+        """Return the first offset that is there and the offset the next record will have."""
+        partition = self._partition(place)
+        reader = self._connected()
+        first = await reader.beginning_offsets([partition])
+        end = await reader.end_offsets([partition])
+        return first[partition], end[partition]
+
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has.
+
+        Raises:
+            UnreachableError: There is no such topic.
+        """
+        name = self._prefix + topic
+        found = await self._connected()._client.fetch_all_metadata()  # noqa: SLF001 - no public way
+        numbers = found.partitions_for_topic(name)
+        if not numbers:
+            raise UnreachableError(f"there is no topic {name}: run `lockstep topics create`.")
+        return len(numbers)
+
+    def partition_for(self, key: bytes, partitions: int) -> int:
+        """Return the partition of a key, as every murmur2 producer puts it."""
+        return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+    async def _read(self, place: Place, begin: int, end: int) -> list[Stored]:
+        partition = self._partition(place)
+        reader = self._connected()
+        reader.assign([partition])
+        reader.seek(partition, begin)
+        found: list[Stored] = []
+        # The position, not the last record: compaction leaves holes, also before the end.
+        while await reader.position(partition) < end:
+            batches = await reader.getmany(partition, timeout_ms=1000)
+            found += [
+                Stored(place.topic, place.partition, record.offset, record.key, record.value)
+                for record in batches.get(partition, [])
+                if record.offset < end
+            ]
+        return found
+
+    def _partition(self, place: Place) -> TopicPartition:
+        return TopicPartition(self._prefix + place.topic, place.partition)
+
+    def _connected(self) -> AIOKafkaConsumer:
+        if self._reader is None:
+            raise RuntimeError("the log was used before it was started")
+        return self._reader

@@ -1,0 +1,171 @@
+"""One owned partition of a stage: its machines, positions, and the state log that keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.core.events import Claim, Message, Progress, StageState
+from app.core.flow import VERSION, Machine, Stage
+from app.errors import LockstepError
+from app.runtime.codec import decode, decode_state, encode, encode_state
+from app.runtime.ports import Entry, Log, Place, Stored
+
+
+class StateError(LockstepError):
+    """A state on the log does not fit what reads it; the sentence says what to do."""
+
+
+@dataclass(slots=True)
+class Partition:
+    """What a worker holds in memory for one partition it owns.
+
+    Attributes:
+        number: The partition.
+        token: The offset of this owner's claim; it stands in all the owner writes.
+        machines: By key.
+        written: The revision of each key's state that stands in the state log.
+        position: The next offset to take, by input topic.
+    """
+
+    number: int
+    token: int
+    machines: dict[str, Machine]
+    written: dict[str, int]
+    position: dict[str, int] = field(default_factory=dict)
+
+    def needs(self) -> dict[str, int]:
+        """Return the oldest offset that a successor must read again, by input topic."""
+        oldest = dict(self.position)
+        for machine in self.machines.values():
+            for topic, offset in machine.needs().items():
+                oldest[topic] = min(offset, oldest[topic])
+        return oldest
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A state with the offset it stands at."""
+
+    state: StageState
+    offset: int
+
+
+class StateLog:
+    """The compacted topic in which a stage keeps its states, claims and progress."""
+
+    def __init__(self, stage: Stage, log: Log, run: str, owner: str) -> None:
+        self._stage = stage
+        self._log = log
+        self._run = run
+        self._owner = owner
+        self.topic = f"state-{stage.name}"
+
+    async def claim(self, number: int) -> int:
+        """Begin to own a partition; return the token."""
+        claim = Claim(self._stage.name, number, self._owner)
+        entry = Entry(self.topic, b"!claim", encode(Message(claim)), number)
+        return (await self._log.append([entry]))[0]
+
+    async def load(self, number: int, token: int) -> tuple[Partition, dict[str, int]]:
+        """Return the partition as its states stand, and each input's oldest needed offset.
+
+        Raises:
+            StateError: A state is of another version, run or number of partitions.
+        """
+        stored = await self._log.read(Place(self.topic, number))
+        if not stored or stored[-1].offset < token:
+            raise StateError(
+                f"{self.topic}/{number} ended at {stored[-1].offset if stored else 'nothing'} when "
+                f"read, before the claim at {token}: the read was cut short. Start again."
+            )
+        latest, winners = self._newest(stored, number)
+        await self._rewrite(number, [key for key in winners if winners[key] is not latest[key]],
+                            winners)  # fmt: skip
+        machines = {key: self._machine(key, found.state) for key, found in winners.items()}
+        partition = Partition(
+            number, token, machines, {key: machine.revision for key, machine in machines.items()}
+        )
+        return partition, _oldest([found.state.needs for found in winners.values()])
+
+    def state_entry(self, partition: Partition, key: str) -> Entry:
+        """Return the entry that writes down one key's durable state."""
+        machine = partition.machines[key]
+        state = StageState(
+            stage=self._stage.name,
+            key=key,
+            token=partition.token,
+            version=VERSION,
+            time=machine.time,
+            needs=dict(partition.position) | machine.needs(),
+            body=encode_state(machine.durable()),
+        )
+        return Entry(self.topic, key.encode(), encode(Message(state)), partition.number)
+
+    def progress_entry(self, partition: Partition, partitions: int) -> Entry:
+        """Return the entry that tells how far a partition has come."""
+        waiting = {key: machine.waiting() for key, machine in partition.machines.items()}
+        progress = Progress(
+            stage=self._stage.name,
+            partition=partition.number,
+            token=partition.token,
+            partitions=partitions,
+            run=self._run,
+            version=VERSION,
+            through=dict(partition.position),
+            time=max((machine.time for machine in partition.machines.values()), default=0),
+            waiting={key: text for key, text in waiting.items() if text},
+        )
+        return Entry(self.topic, b"!progress", encode(Message(progress)), partition.number)
+
+    def _newest(
+        self, stored: list[Stored], number: int
+    ) -> tuple[dict[str, _Found], dict[str, _Found]]:
+        """Return each key's last state, and the one that counts: highest token, then last."""
+        latest: dict[str, _Found] = {}
+        winners: dict[str, _Found] = {}
+        for entry in stored:
+            record = decode(entry.value or b"").record
+            if isinstance(record, Progress):
+                self._check(record, number)
+            elif isinstance(record, StageState):
+                found = _Found(record, entry.offset)
+                latest[record.key] = found
+                winner = winners.get(record.key)
+                if winner is None or record.token >= winner.state.token:
+                    winners[record.key] = found
+        return latest, winners
+
+    async def _rewrite(self, number: int, keys: list[str], winners: Mapping[str, _Found]) -> None:
+        """Append states again that an older owner's late write would let compaction erase."""
+        await self._log.append(
+            [
+                Entry(self.topic, key.encode(), encode(Message(winners[key].state)), number)
+                for key in keys
+            ]
+        )
+
+    def _machine(self, key: str, state: StageState) -> Machine:
+        if state.version != VERSION:
+            raise StateError(
+                f"the state of {self._stage.name}/{key} was written by version {state.version} of "
+                f"the deciding code, this worker is version {VERSION}: drain the old version, "
+                f"then start a new run (kafka.prefix)."
+            )
+        return self._stage.machine(key, decode_state(self._stage.state, state.body))
+
+    def _check(self, progress: Progress, number: int) -> None:
+        if progress.run != self._run or progress.partition != number:
+            raise StateError(
+                f"{self.topic}/{number} belonged to partition {progress.partition} of run "
+                f"{progress.run!r}, this worker is for run {self._run!r}: check worker.run and "
+                f"kafka.prefix."
+            )
+
+
+def _oldest(needs: list[dict[str, int]]) -> dict[str, int]:
+    oldest: dict[str, int] = {}
+    for need in needs:
+        for topic, offset in need.items():
+            oldest[topic] = min(offset, oldest.get(topic, offset))
+    return oldest

@@ -1,0 +1,222 @@
+"""The Faust shell: what a consumer group reads enters an intake, one event per fetched batch.
+
+Faust gives the group, the worker and the agent. What it measurably loses is not used: no acks in
+its bookkeeping (they skip offsets), no sends, no tables. The agent hands whole fetched batches to
+an intake and commits the offsets that the intake names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+import structlog
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import Message as FaustMessage
+from mode import Service
+
+from app.runtime.failstop import exit_with
+from app.runtime.ports import Intake, Place, Stored
+from app.runtime.watchdog import Watchdog
+
+log = structlog.get_logger()
+
+FETCH_WAIT_MS = 250
+COMMIT_SECONDS = 1.0
+
+
+class BatchMessage(FaustMessage):  # type: ignore[misc]
+    """One event for Faust that carries everything one fetch returned."""
+
+    __slots__ = ("batches",)
+
+    batches: Mapping[Place, list[Stored]]
+
+
+class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's consumer thread with two settings that Faust fixes in code."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust waits 1.5 s; an idle partition's long poll may hold up a busy one on its broker.
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - guarded by a test
+        # All inputs of a stage must give a worker the same partitions; round robin doesn't.
+        consumer._partition_assignment_strategy = (RangePartitionAssignor,)  # noqa: SLF001
+        return consumer
+
+
+class _Consumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's consumer, but a batch is one event, and an intake says where to resume."""
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Let the intake load its states, then stand where it says."""
+        shell: Shell = self.app.shell
+        committed = await super().seek_to_committed()
+        resume = await shell.assign(
+            {tp: offset for tp, offset in committed.items() if tp in self.assignment()}
+        )
+        for tp, offset in resume.items():
+            await self._seek(tp, offset)
+        return resume
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is durable, then forget everything: rebalances are eager."""
+        shell: Shell = self.app.shell
+        await shell.commit()
+        shell.revoke()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_stop(self) -> None:
+        """Commit what is durable before the group is left."""
+        await self.app.shell.commit()
+        await super().on_stop()
+
+    async def _drain_messages(self, fetcher: Service) -> None:
+        shell: Shell = self.app.shell
+        while not (self.should_stop or fetcher.should_stop):
+            records, _ = await self._wait_next_records(1.0)
+            if not records:
+                await asyncio.sleep(0)
+                continue
+            if not self.flow_active:
+                continue  # the rebalance that stopped the flow seeks again
+            shell.idle.clear()
+            message = self._batch(records)
+            await self.wait_first(self.callback(message), self.suspend_flow.wait())
+            await self.wait_first(shell.idle.wait(), self.suspend_flow.wait())
+
+    def _batch(self, records: Mapping[Any, list[Any]]) -> BatchMessage:
+        shell: Shell = self.app.shell
+        first = next(iter(records))
+        message = BatchMessage(
+            topic=first.topic,
+            partition=first.partition,
+            offset=records[first][0].offset,
+            timestamp=0.0,
+            timestamp_type=0,
+            headers=None,
+            key=b"",
+            value=b"",
+            checksum=None,
+            tp=TP(first.topic, first.partition),
+            generation_id=self.app.consumer_generation_id,
+        )
+        message.batches = {
+            shell.place(tp): [
+                Stored(shell.place(tp).topic, tp.partition, record.offset, record.key, record.value)
+                for record in batch
+            ]
+            for tp, batch in records.items()
+        }
+        return message
+
+
+class _Transport(driver.Transport):  # type: ignore[misc]
+    Consumer = _Consumer
+
+
+class StageApp(faust.App):  # type: ignore[misc]
+    """A Faust app with one agent that feeds one intake."""
+
+    shell: Shell
+
+    def _new_transport(self) -> _Transport:
+        return _Transport(self.conf.broker_consumer, self, loop=self.loop)
+
+
+class Shell:
+    """Stands between one Faust app and one intake.
+
+    Attributes:
+        app: The Faust app: one consumer group.
+        idle: Set while no batch is being taken; the consumer fetches no further until then.
+        intake: Whom it feeds; set before the app starts.
+    """
+
+    def __init__(self, name: str, topics: tuple[str, ...], prefix: str, app: StageApp) -> None:
+        self.name = name
+        self.app = app
+        self.idle = asyncio.Event()
+        self.intake: Intake
+        self._prefix = prefix
+        self._taking = asyncio.Lock()
+        self._committed: dict[Place, int] = {}
+        self.watchdog = Watchdog(name)
+        app.shell = self
+        channel = app.topic(
+            *(prefix + topic for topic in topics),
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+        )
+        agent = app.agent(channel, name=name)(self._agent)
+        agent.fun.__doc__ = f"Feed {', '.join(topics)} to {name}."
+        app.timer(interval=COMMIT_SECONDS)(self.commit)
+
+    def place(self, partition: Any) -> Place:
+        """Return the partition by its logical topic name."""
+        return Place(partition.topic.removeprefix(self._prefix), partition.partition)
+
+    async def assign(self, committed: Mapping[Any, int | None]) -> dict[TP, int]:
+        """Let the intake own the assigned partitions; return where to resume."""
+        try:
+            places = {
+                self.place(tp): offset if offset is not None and offset >= 0 else None
+                for tp, offset in committed.items()
+            }
+            async with self._taking:
+                resume = await self.intake.assign(places)
+        except Exception as error:  # noqa: BLE001 - Faust would log it and go on without us
+            exit_with(error, stage=self.name)
+        self._committed = {}
+        log.info("assigned", stage=self.name, partitions=len(places))
+        return {TP(self._prefix + place.topic, place.partition): at for place, at in resume.items()}
+
+    def revoke(self) -> None:
+        """Let the intake forget its partitions."""
+        self.intake.revoke()
+
+    async def commit(self) -> None:
+        """Commit the offsets that are safe, if they moved."""
+        offsets = self.intake.committable()
+        if offsets == self._committed or self.app._consumer is None:  # noqa: SLF001
+            return
+        self._committed = offsets
+        committed = {
+            TP(self._prefix + place.topic, place.partition): offset
+            for place, offset in offsets.items()
+        }
+        await self.app.consumer._commit(committed)  # noqa: SLF001 - not Faust's list of acks
+        if not self._taking.locked():
+            await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
+        try:
+            async with self._taking:
+                await self.intake.checkpoint()
+        except Exception as error:  # noqa: BLE001
+            exit_with(error, stage=self.name)
+
+    async def _agent(self, stream: Any) -> None:
+        # No acks through Faust: it would commit past what was never acknowledged.
+        async for event in stream.noack().events():
+            try:
+                await self._take(event.message)
+            except Exception as error:  # noqa: BLE001 - raised, it would be acknowledged
+                exit_with(error, stage=self.name)
+            finally:
+                self.idle.set()
+
+    async def _take(self, message: BatchMessage) -> None:
+        async with self._taking:
+            if message.generation_id == self.app.consumer_generation_id:
+                with self.watchdog.working():
+                    await self.intake.take(message.batches)

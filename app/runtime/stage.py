@@ -1,0 +1,227 @@
+"""A pure step made safe: bytes of a log enter, outputs, then states, are appended to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from app.core.events import Inbound, Message, Output, Snapshot
+from app.core.flow import VERSION, Stage
+from app.errors import LockstepError
+from app.runtime import admission
+from app.runtime.codec import encode, encode_state
+from app.runtime.partition import Partition, StateLog
+from app.runtime.ports import Entry, Log, Place, Stored
+
+DAY = 86_400_000
+
+
+class LostInputError(LockstepError):
+    """Input that is still needed is no longer in the log, or never was."""
+
+
+class StageRuntime:
+    """Feeds one stage's machines; durability comes in this order: outputs, state, acknowledgement.
+
+    A crash between any two of them leaves repeats, never losses: what is read again makes the
+    same outputs under the same identities, which receivers skip.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        log: Log,
+        run: str,
+        owner: str,
+        watch: Callable[[Message], None] | None = None,
+    ) -> None:
+        self.stage = stage
+        self._watch = watch
+        self._log = log
+        self._states = StateLog(stage, log, run, owner)
+        self._partitions: dict[int, Partition] = {}
+        self._counts: dict[str, int] = {}
+        self._committable: dict[Place, int] = {}
+
+    async def assign(self, places: Mapping[Place, int | None]) -> dict[Place, int]:
+        """Claim partitions, load their states, and return where to resume reading.
+
+        Raises:
+            LostInputError: Retention took input that is needed, or a topic was made anew.
+            StateError: A state does not fit.
+        """
+        self.revoke()
+        resume: dict[Place, int] = {}
+        for number in sorted({place.partition for place in places}):
+            resume |= await self._open(number, places)
+        self._committable = self._needs()
+        return resume
+
+    def revoke(self) -> None:
+        """Forget every partition: another worker may own them from now on."""
+        # New objects: a take still under way must not write what a successor's loader missed.
+        self._partitions = {}
+        self._committable = {}
+
+    async def take(self, batches: Mapping[Place, Sequence[Stored]]) -> None:
+        """Take records as read: step, append outputs, then the states they led to.
+
+        Raises:
+            HoleError, DecodeError, LostInputError: The log is not what it must be.
+        """
+        partitions = self._partitions
+        made: list[Output] = []
+        try:
+            await self._log.append(self._outputs(batches, made))
+            await self._log.append(self._changed_states())
+        except BaseException:
+            # Memory is ahead of the log now: whoever goes on must load the states again.
+            partitions.clear()
+            raise
+        if partitions is self._partitions:
+            self._committable = self._needs()
+        if self._watch is not None:
+            for output in made:
+                self._watch(output.message)
+
+    def committable(self) -> dict[Place, int]:
+        """Return the oldest offset still needed of every input partition, as of the last take."""
+        return dict(self._committable)
+
+    async def checkpoint(self) -> None:
+        """Append each partition's progress."""
+        await self._log.append(
+            [
+                self._states.progress_entry(partition, self._counts[self.stage.inputs[0]])
+                for partition in self._partitions.values()
+            ]
+        )
+
+    async def _open(self, number: int, places: Mapping[Place, int | None]) -> dict[Place, int]:
+        for topic in self.stage.inputs:
+            if Place(topic, number) not in places:
+                raise LostInputError(
+                    f"{self.stage.name} was given partition {number} without that of {topic}: all "
+                    f"inputs of a stage need the same number of partitions. Run `lockstep topics "
+                    f"check`."
+                )
+            self._counts[topic] = await self._log.partitions(topic)
+        token = await self._states.claim(number)
+        partition, needed = await self._states.load(number, token)
+        for topic in self.stage.inputs:
+            place = Place(topic, number)
+            partition.position[topic] = await self._resume(place, places[place], needed.get(topic))
+        self._check_keys(partition)
+        self._partitions[number] = partition
+        return {Place(topic, number): offset for topic, offset in partition.position.items()}
+
+    async def _resume(self, place: Place, committed: int | None, needed: int | None) -> int:
+        first, end = await self._log.bounds(place)
+        # Nothing committed means from the start, whatever the states need: a key that has none
+        # yet may have had input that only memory held.
+        resume = first if committed is None else committed
+        resume = min(resume, resume if needed is None else needed)
+        if resume < first:
+            raise LostInputError(
+                f"{self.stage.name} needs {place.topic}/{place.partition} from offset {resume}, "
+                f"but retention has left it from {first}: {first - resume} records are lost to it. "
+                f"Start a new run (kafka.prefix), or replay from the last snapshot."
+            )
+        if resume > end:
+            raise LostInputError(
+                f"{self.stage.name} had read {place.topic}/{place.partition} up to {resume}, "
+                f"but it ends at {end}: the topic was made anew. Start a new run (kafka.prefix)."
+            )
+        return resume
+
+    def _check_keys(self, partition: Partition) -> None:
+        count = self._counts[self.stage.inputs[0]]
+        for key in partition.machines:
+            if self._log.partition_for(key.encode(), count) != partition.number:
+                raise LostInputError(
+                    f"{self.stage.name} found the state of {key} in partition {partition.number}, "
+                    f"where {count} partitions don't put it: partitions were added. Start a new "
+                    f"run (kafka.prefix)."
+                )
+
+    def _step(self, partition: Partition, stored: Stored, made: list[Output]) -> list[Entry]:
+        due = partition.position[stored.topic]
+        if stored.offset < due:
+            return []
+        if stored.offset > due:
+            raise LostInputError(
+                f"{stored.topic}/{stored.partition} gave offset {stored.offset} where {due} was "
+                f"due: records between them are gone. Start the worker again; if it repeats, run "
+                f"`lockstep topics check`."
+            )
+        partition.position[stored.topic] = due + 1
+        admitted = admission.admit(stored, self.stage)
+        if not isinstance(admitted, Message):
+            return admitted
+        return self._feed(partition, stored, admitted, made)
+
+    def _feed(
+        self, partition: Partition, stored: Stored, message: Message, made: list[Output]
+    ) -> list[Entry]:
+        key = (stored.key or b"").decode()
+        machine = partition.machines.get(key)
+        if machine is None:
+            machine = partition.machines[key] = self.stage.machine(key, None)
+            partition.written[key] = machine.revision
+        before = machine.time
+        outputs = machine.take(Inbound(message, stored.topic, stored.partition, stored.offset))
+        made += outputs
+        entries = [_entry(output) for output in outputs]
+        if before // DAY != machine.time // DAY and machine.time % DAY == 0:
+            entries.append(self._snapshot(partition, key))
+        return entries
+
+    def _snapshot(self, partition: Partition, key: str) -> Entry:
+        machine = partition.machines[key]
+        snapshot = Snapshot(
+            stage=self.stage.name,
+            key=key,
+            version=VERSION,
+            time=machine.time,
+            needs=dict(partition.position) | machine.needs(),
+            body=encode_state(machine.durable()),
+        )
+        return Entry("snapshots", key.encode(), encode(Message(snapshot)))
+
+    def _outputs(
+        self, batches: Mapping[Place, Sequence[Stored]], made: list[Output]
+    ) -> list[Entry]:
+        """Return the entries that the batches cause; add the outputs among them to `made`."""
+        entries: list[Entry] = []
+        for place, batch in batches.items():
+            partition = self._partitions.get(place.partition)
+            if partition is not None:
+                for stored in batch:
+                    entries += self._step(partition, stored, made)
+        return entries
+
+    def _needs(self) -> dict[Place, int]:
+        return {
+            Place(topic, partition.number): offset
+            for partition in self._partitions.values()
+            for topic, offset in partition.needs().items()
+        }
+
+    def _changed_states(self) -> list[Entry]:
+        entries = []
+        for partition in self._partitions.values():
+            for key in _changed(partition):
+                entries.append(self._states.state_entry(partition, key))
+                partition.written[key] = partition.machines[key].revision
+        return entries
+
+
+def _changed(partition: Partition) -> Iterable[str]:
+    return [
+        key
+        for key, machine in partition.machines.items()
+        if machine.revision != partition.written[key]
+    ]
+
+
+def _entry(output: Output) -> Entry:
+    return Entry(output.topic, output.key.encode(), encode(output.message))
