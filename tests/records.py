@@ -5,11 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from app.core import events
 from app.core.events import Identity, Message, Record
 from app.core.events.checks import LARGEST_ID, LATEST_TIME
+
+# Machines differ in speed; what a property test may not depend on is the time it takes.
+settings.register_profile("lockstep", deadline=None, max_examples=60)
+settings.load_profile("lockstep")
 
 ALPHABET = "ABCxyz019:_.-"
 KEYS = st.builds(
@@ -19,6 +24,7 @@ KEYS = st.builds(
 )
 TIMES = st.integers(0, LATEST_TIME)
 COUNTS = st.integers(0, LARGEST_ID)
+INTERVALS = st.integers(1, 86_400_000)
 FLAGS = st.booleans()
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=40)
 REALS = st.floats(allow_nan=False, allow_infinity=False)
@@ -34,8 +40,8 @@ def decimals(lowest: int, highest: int, places: int) -> st.SearchStrategy[Decima
     )
 
 
-PRICES = decimals(1, 10**15, 18)
-QUANTITIES = decimals(0, 10**18, 18)
+PRICES = decimals(1, 10**15, 12)
+QUANTITIES = decimals(0, 10**18, 12)
 MONEY = decimals(0, 10**36, 36)
 AMOUNTS = decimals(-(10**36), 10**36, 36)
 SHARES = st.integers(0, 10**6).map(lambda parts: Decimal(parts) / 10**6)
@@ -59,7 +65,7 @@ ACCOUNTS = st.builds(
     events.Account,
     name=KEYS,
     quote=KEYS,
-    capital=MONEY,
+    capital=QUANTITIES,
     instruments=st.lists(KEYS, min_size=1, max_size=3, unique=True).map(tuple),
     strategies=st.lists(
         SETTINGS, min_size=1, max_size=3, unique_by=lambda setting: setting.name
@@ -72,10 +78,10 @@ ACCOUNTS = st.builds(
     ),
     risk=st.builds(
         events.RiskLimits,
-        order_notional=MONEY,
-        position_notional=MONEY,
-        gross_notional=MONEY,
-        daily_loss=MONEY,
+        order_notional=QUANTITIES,
+        position_notional=QUANTITIES,
+        gross_notional=QUANTITIES,
+        daily_loss=QUANTITIES,
         drawdown=SHARES,
         stale_after=COUNTS,
         allow_short=FLAGS,
@@ -119,7 +125,7 @@ def history(draw: st.DrawFn) -> events.History:
     rows = [sorted(draw(st.tuples(PRICES, PRICES, PRICES, PRICES))) for _ in times]
     return events.History(
         instrument=draw(KEYS),
-        interval=draw(COUNTS),
+        interval=draw(INTERVALS),
         time=tuple(times),
         open=tuple(row[1] for row in rows),
         high=tuple(row[3] for row in rows),
@@ -151,7 +157,7 @@ def candle(draw: st.DrawFn) -> events.Candle:
     sizes = sorted(draw(st.tuples(QUANTITIES, QUANTITIES))) if traded else [Decimal(0)] * 2
     return events.Candle(
         draw(KEYS),
-        draw(COUNTS),
+        draw(INTERVALS),
         draw(TIMES),
         *prices,
         volume=sizes[1],
@@ -189,7 +195,7 @@ def epoch(draw: st.DrawFn) -> events.Epoch:
         instrument=draw(KEYS),
         account=draw(ACCOUNTS),
         number=draw(COUNTS),
-        filters=draw(st.builds(events.Filters, MONEY, MONEY, MONEY, MONEY)),
+        filters=draw(st.builds(events.Filters, QUANTITIES, QUANTITIES, QUANTITIES, QUANTITIES)),
         base=draw(KEYS),
         interval=draw(st.integers(10_001, 86_400_000)),
         version=draw(COUNTS),
@@ -203,7 +209,7 @@ def listing(draw: st.DrawFn) -> events.Listing:
         instrument=draw(KEYS),
         accounts=accounts,
         numbers=tuple(draw(COUNTS) for _ in accounts),
-        interval=draw(COUNTS),
+        interval=draw(INTERVALS),
     )
 
 
@@ -349,7 +355,7 @@ RECORDS: dict[type[Record], st.SearchStrategy[Any]] = {
     ),
 }
 
-IDENTITIES = st.builds(Identity, KEYS, KEYS, KEYS, COUNTS)
+IDENTITIES = st.builds(Identity, KEYS, KEYS, KEYS, st.integers(1, LARGEST_ID))
 ORIGINS = st.text(ALPHABET + "/", min_size=1, max_size=60)
 PASSED_ON = (events.Epoch, events.History, events.Join, events.Leave)
 

@@ -440,7 +440,8 @@ def _write_dictionary(writer: Step, value: Any) -> dict[str, Any]:
 
 def _write_tuple(arguments: tuple[Any, ...]) -> Step:
     if len(arguments) == 2 and arguments[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...]
-        return functools.partial(_write_items, _encoder(arguments[0]))
+        write = functools.partial(_write_items, _encoder(arguments[0]))
+        return functools.partial(_write_ints, write) if arguments[0] is int else write
     return functools.partial(_write_fixed, tuple(map(_encoder, arguments)))
 
 
@@ -455,6 +456,13 @@ def _write_items(writer: Step, value: Any) -> list[Any]:
     if type(value) is not tuple or len(value) > LONGEST_LIST:
         raise _RefusedError(f"a tuple of at most {LONGEST_LIST}", value)
     return [_inside(str(place), writer, item) for place, item in enumerate(value)]
+
+
+def _write_ints(write: Step, value: Any) -> list[Any]:
+    if type(value) is tuple and len(value) <= LONGEST_LIST and set(map(type, value)) == {int}:
+        return list(value)  # JSON's writer refuses what has more than 64 bits
+    items: list[Any] = write(value)
+    return items
 
 
 _WRITERS: dict[Any, Step] = {

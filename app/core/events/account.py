@@ -51,6 +51,7 @@ class Allocation:
 
     def __post_init__(self) -> None:
         checks.share("allocation.invested", self.invested)
+        checks.places("allocation.invested", self.invested, checks.CONFIGURED_PLACES)
         checks.count("allocation.lookback", self.lookback)
 
 
@@ -78,8 +79,9 @@ class RiskLimits:
 
     def __post_init__(self) -> None:
         for name in ("order_notional", "position_notional", "gross_notional", "daily_loss"):
-            checks.quantity(f"risk.{name}", getattr(self, name))
+            checks.sizes(f"risk.{name}", (getattr(self, name),))
         checks.share("risk.drawdown", self.drawdown)
+        checks.places("risk.drawdown", self.drawdown, checks.CONFIGURED_PLACES)
         checks.count("risk.stale_after", self.stale_after)
 
 
@@ -105,10 +107,12 @@ class ExecutionModel:
         if not 1 <= self.latency <= checks.LATEST_TIME:
             raise checks.refuse("execution.latency", self.latency, "at least 1 ms")
         checks.share("execution.participation", self.participation)
+        checks.places("execution.participation", self.participation, checks.CONFIGURED_PLACES)
         for name in ("slippage", "maker_fee", "taker_fee"):
             checks.quantity(f"execution.{name}", getattr(self, name))
             if getattr(self, name) >= 10_000:  # noqa: PLR2004 - basis points in a whole
                 raise checks.refuse(f"execution.{name}", getattr(self, name), "below 10000")
+            checks.places(f"execution.{name}", getattr(self, name), checks.CONFIGURED_PLACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ class Account:
     def __post_init__(self) -> None:
         checks.key("account.name", self.name)
         checks.key("account.quote", self.quote)
-        checks.quantity("account.capital", self.capital)
+        checks.sizes("account.capital", (self.capital,))
         for instrument in self.instruments:
             checks.key("account.instruments", instrument)
         for names in (self.instruments, [strategy.name for strategy in self.strategies]):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from app.core.events import checks
+
+# One text for one number: an id with leading zeros would be another name for the same record.
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 
 
 class Record(Protocol):
@@ -41,7 +45,8 @@ class Identity:
         checks.key("id.stage", self.stage)
         checks.key("id.source", self.source)
         checks.key("id.destination", self.destination)
-        checks.count("id.number", self.number)
+        if not 1 <= self.number <= checks.LARGEST_ID:
+            raise checks.refuse("id.number", self.number, "a whole number from 1 to 2^63 - 1")
 
     def __str__(self) -> str:
         return f"{self.stage}/{self.source}/{self.destination}/{self.number}"
@@ -55,9 +60,9 @@ class Identity:
     def parse(cls, text: str) -> Identity:
         """Return the identity written as `text`; raises InvalidRecordError."""
         parts = text.split("/") if len(text) < 500 else []  # noqa: PLR2004 - four keys and a number
-        if len(parts) != 4 or not (parts[3].isascii() and parts[3].isdigit()):  # noqa: PLR2004
+        if len(parts) != 4 or _NUMBER.fullmatch(parts[3]) is None:  # noqa: PLR2004
             raise checks.refuse("id", text, "stage/source/destination/number")
-        return cls(parts[0], parts[1], parts[2], int(parts[3][:20]))
+        return cls(parts[0], parts[1], parts[2], int(parts[3]))
 
 
 @dataclass(frozen=True, slots=True)

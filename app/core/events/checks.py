@@ -7,11 +7,20 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from app.core.decimals import EXACT
+
 LATEST_TIME = 7_258_118_400_000  # 2200-01-01T00:00:00Z in milliseconds
 LARGEST_ID = 2**63 - 1
 LARGEST_PRICE = Decimal(10) ** 15
 LARGEST_AMOUNT = Decimal(10) ** 36
+LARGEST_SIZE = Decimal(10) ** 18
+LONGEST_INTERVAL = 86_400_000
+# What enters from outside has few enough places that every product and sum stays exact in the 76
+# digits of app.core.decimals; without this one foreign trade could stop every worker for good.
+ENTERING_PLACES = 12
+CONFIGURED_PLACES = 8
 LONGEST_TEXT = 10_000
+_ENTERING_QUANTUM = Decimal(1).scaleb(-ENTERING_PLACES)
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.\-]{0,99}")
 
 
@@ -58,6 +67,46 @@ def share(name: str, value: Decimal) -> None:
     """Check a fraction of a whole."""
     if not (value.is_finite() and 0 <= value <= 1):
         raise refuse(name, value, "a share from 0 to 1")
+
+
+def interval(name: str, value: int) -> None:
+    """Check the length of an interval: 1 ms to a day."""
+    if not 1 <= value <= LONGEST_INTERVAL:
+        raise refuse(name, value, "milliseconds from 1 to 86400000, a day")
+
+
+def places(name: str, value: Decimal, most: int = ENTERING_PLACES) -> None:
+    """Check that a finite number needs no more places after the point than `most`."""
+    if EXACT.remainder(value, Decimal(1).scaleb(-most)):
+        raise refuse(name, value, f"a number of at most {most} decimal places")
+
+
+def prices(name: str, column: Sequence[Decimal]) -> None:
+    """Check prices that enter from outside."""
+    _finite(name, column)
+    price(name, min(column))
+    price(name, max(column))
+    _column_places(name, column)
+
+
+def sizes(name: str, column: Sequence[Decimal]) -> None:
+    """Check quantities that enter from outside: 0 to 10^18."""
+    _finite(name, column)
+    for value in (min(column), max(column)):
+        if not 0 <= value <= LARGEST_SIZE:
+            raise refuse(name, value, "a quantity from 0 to 10^18")
+    _column_places(name, column)
+
+
+def _finite(name: str, column: Sequence[Decimal]) -> None:
+    # First of all: to compare NaN is an error of its own.
+    if not all(map(Decimal.is_finite, column)):
+        raise refuse(name, column, "finite numbers")
+
+
+def _column_places(name: str, column: Sequence[Decimal]) -> None:
+    if any(EXACT.remainder(value, _ENTERING_QUANTUM) for value in column):
+        raise refuse(name, column, f"numbers of at most {ENTERING_PLACES} decimal places")
 
 
 def key(name: str, value: str) -> None:

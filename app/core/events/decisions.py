@@ -51,7 +51,8 @@ class Candle:
     def __post_init__(self) -> None:
         checks.key("instrument", self.instrument)
         checks.time("time", self.time)
-        for name in ("interval", "trades", "age", "revision"):
+        checks.interval("interval", self.interval)
+        for name in ("trades", "age", "revision"):
             checks.count(name, getattr(self, name))
         for name in ("open", "high", "low", "close"):
             checks.price(name, getattr(self, name))

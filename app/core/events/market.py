@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -56,10 +57,10 @@ class Trades:
             checks.count("id", max(column))
         checks.time("time", min(self.time))
         checks.time("time", max(self.time))
-        checks.price("price", min(self.price))
-        checks.price("price", max(self.price))
-        checks.quantity("quantity", min(self.quantity))
-        checks.quantity("quantity", max(self.quantity))
+        checks.prices("price", self.price)
+        checks.sizes("quantity", self.quantity)
+        if any(map(operator.gt, self.first_id, self.last_id)):
+            raise checks.refuse("first_id", self.first_id[:5], "at most last_id")
         if any(after <= before for before, after in zip(self.id, self.id[1:], strict=False)):
             raise checks.refuse("id", self.id[:5], "ids that rise")
 
@@ -165,14 +166,12 @@ class History:
 
     def __post_init__(self) -> None:
         checks.key("instrument", self.instrument)
-        checks.count("interval", self.interval)
+        checks.interval("interval", self.interval)
         prices = (self.open, self.high, self.low, self.close)
         checks.same_length("history", (self.time, *prices, self.volume))
         for column in prices:
-            checks.price("price", min(column))
-            checks.price("price", max(column))
-        checks.quantity("volume", min(self.volume))
-        checks.quantity("volume", max(self.volume))
+            checks.prices("price", column)
+        checks.sizes("volume", self.volume)
         checks.time("time", min(self.time))
         checks.time("time", max(self.time))
         if any(after <= before for before, after in zip(self.time, self.time[1:], strict=False)):
@@ -201,7 +200,7 @@ class Filters:
 
     def __post_init__(self) -> None:
         for name in ("tick_size", "lot_size", "minimum_quantity", "minimum_notional"):
-            checks.quantity(f"filters.{name}", getattr(self, name))
+            checks.sizes(f"filters.{name}", (getattr(self, name),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +229,8 @@ class Epoch:
     def __post_init__(self) -> None:
         checks.key("instrument", self.instrument)
         checks.key("base", self.base)
-        for name in ("number", "interval", "version"):
+        checks.interval("interval", self.interval)
+        for name in ("number", "version"):
             checks.count(name, getattr(self, name))
         if self.account.execution.latency >= self.interval:
             raise checks.refuse(
@@ -325,7 +325,7 @@ class Listing:
 
     def __post_init__(self) -> None:
         checks.key("instrument", self.instrument)
-        checks.count("interval", self.interval)
+        checks.interval("interval", self.interval)
         if len(self.accounts) != len(self.numbers):
             raise checks.refuse("numbers", self.numbers, "one for each account")
 
