@@ -23,6 +23,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO
 
+from app.errors import LockstepError
+
 LONGEST_LINE = 1024
 FIRST_MICROSECONDS = 10**14
 EARLIEST_TIME = 1_262_304_000_000  # 2010-01-01: anything older is not a time in milliseconds
@@ -57,7 +59,7 @@ class Aggregate:
         return self.first_id < 0
 
 
-class DumpError(ValueError):
+class DumpError(LockstepError):
     """A file is not a dump; the sentence names the file, the line and the reason."""
 
     def __init__(self, path: Path, line: int, reason: str) -> None:
