@@ -204,8 +204,9 @@ async def _serve(
         try:
             await stack.enter_async_context(local)
         except OSError as error:
+            reason = os.strerror(error.errno or 0)
             raise UnreachableError(
-                f"{settings.host}:{settings.port} could not be listened on ({os.strerror(error.errno or 0)}); "
+                f"{settings.host}:{settings.port} could not be listened on ({reason}); "
                 "choose another --port, or none for a free one"
             ) from error
         _announce(local.rest_url, local.ws_url, local.symbols, local.clock.now)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -217,6 +218,10 @@ def _start(settings: ExchangeSettings, markets: Sequence[MarketSource]) -> int:
     start = first if settings.start is None else settings.start
     if settings.until is not None and settings.until <= start:
         raise ConfigurationError(
-            f"the end, {settings.until}, was not after the start, {start}; move one"
+            f"the end, {_iso(settings.until)}, was not after the start, {_iso(start)}; move one"
         )
     return start
+
+
+def _iso(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, UTC).isoformat()
