@@ -14,6 +14,7 @@ from typing import Any
 import faust
 import structlog
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import Message as FaustMessage
@@ -26,6 +27,7 @@ from app.runtime.watchdog import Watchdog
 log = structlog.get_logger()
 
 FETCH_WAIT_MS = 250
+REQUEST_TIMEOUT_MS = 40_000
 COMMIT_SECONDS = 1.0
 
 
@@ -38,7 +40,7 @@ class BatchMessage(FaustMessage):  # type: ignore[misc]
 
 
 class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's consumer thread with two settings that Faust fixes in code."""
+    """Faust's consumer thread with settings that Faust fixes in code."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -46,6 +48,9 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - guarded by a test
         # All inputs of a stage must give a worker the same partitions; round robin doesn't.
         consumer._partition_assignment_strategy = (RangePartitionAssignor,)  # noqa: SLF001
+        # Faust's setting also bounds how long an intake may load, which is for ever; not these.
+        consumer._request_timeout_ms = REQUEST_TIMEOUT_MS  # noqa: SLF001
+        consumer._client._request_timeout_ms = REQUEST_TIMEOUT_MS  # noqa: SLF001
         return consumer
 
 
@@ -122,13 +127,37 @@ class _Transport(driver.Transport):  # type: ignore[misc]
     Consumer = _Consumer
 
 
+class Boot(BootStrategy):  # type: ignore[misc]
+    """What a Faust app here does without: its web pages are open, its sends are not awaited."""
+
+    enable_web = False
+    enable_kafka_producer = False
+
+
 class StageApp(faust.App):  # type: ignore[misc]
     """A Faust app with one agent that feeds one intake."""
 
+    BootStrategy = Boot
     shell: Shell
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self, loop=self.loop)
+
+
+class Together(Service):  # type: ignore[misc]
+    """Starts and stops apps side by side: each spends a second waiting for itself."""
+
+    def __init__(self, apps: list[StageApp], **service: Any) -> None:
+        super().__init__(**service)
+        self._apps = apps
+
+    async def on_start(self) -> None:
+        """Start them all."""
+        await asyncio.gather(*(app.maybe_start() for app in self._apps))
+
+    async def on_stop(self) -> None:
+        """Stop them all."""
+        await asyncio.gather(*(app.stop() for app in self._apps))
 
 
 class Shell:
@@ -157,8 +186,7 @@ class Shell:
             key_serializer="raw",
             value_serializer="raw",
         )
-        agent = app.agent(channel, name=name)(self._agent)
-        agent.fun.__doc__ = f"Feed {', '.join(topics)} to {name}."
+        app.agent(channel, name=name)(self._agent_function(name, topics))
         app.timer(interval=COMMIT_SECONDS)(self.commit)
 
     def place(self, partition: Any) -> Place:
@@ -204,6 +232,13 @@ class Shell:
                 await self.intake.checkpoint()
         except Exception as error:  # noqa: BLE001
             exit_with(error, stage=self.name)
+
+    def _agent_function(self, name: str, topics: tuple[str, ...]) -> Any:
+        async def feed(stream: Any) -> None:
+            await self._agent(stream)
+
+        feed.__doc__ = f"Feed {', '.join(topics)} to {name}."  # what `faust agents` shows
+        return feed
 
     async def _agent(self, stream: Any) -> None:
         # No acks through Faust: it would commit past what was never acknowledged.

@@ -1,0 +1,37 @@
+"""The settings every Faust app is created with, each with its reason."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+from app.config import Settings
+
+
+def faust_settings(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments for `faust.App`."""
+    return {
+        "broker": [f"kafka://{server}" for server in settings.kafka.bootstrap.split(",")],
+        "store": "memory://",  # no Faust tables: their recovery loses and doubles records
+        "datadir": tempfile.gettempdir(),  # nothing is written there without tables
+        "processing_guarantee": "at_least_once",  # its exactly_once is not atomic over our topics
+        "stream_wait_empty": False,  # we never acknowledge through Faust, so it would wait for ever
+        "stream_buffer_maxsize": 4,  # one event is a whole fetched batch, and one is under way
+        "broker_max_poll_records": 2000,  # bounds what one event holds
+        "broker_commit_interval": 3600.0,  # Faust has nothing to commit; the shell commits
+        "broker_commit_livelock_soft_timeout": 86400.0,  # so it can't judge livelocks either
+        "stream_processing_timeout": 86400.0,  # our watchdog knows waiting from being stuck
+        "broker_session_timeout": settings.kafka.session_timeout,  # a dead worker's partitions move
+        "broker_heartbeat_interval": settings.kafka.session_timeout / 4,
+        "broker_request_timeout": 86400.0,  # bounds an assignment, where a sink may wait for hours;
+        # the shell sets the consumer's own request timeout
+        "broker_rebalance_timeout": 30.0,
+        "broker_max_poll_interval": 86400.0,  # a sink may wait hours for its database
+        "consumer_auto_offset_reset": "earliest",
+        "topic_disable_leader": True,  # no leader: a group decides who owns what
+        "topic_allow_declare": False,  # topics are declared in topics/
+        "table_standby_replicas": 0,
+        "producer_request_timeout": 30.0,
+        "web_enabled": False,  # its table and router pages are open to anyone
+        "worker_redirect_stdouts": False,
+    }

@@ -1,0 +1,103 @@
+"""One worker process: its connections, and an app a stage that it was told to run."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from mode import Service
+
+from app.config import Settings
+from app.core.events import Message
+from app.market.intake import MarketIntake
+from app.pipeline import EDGES, STAGES
+from app.runtime import topics
+from app.runtime.bus import EventBus
+from app.runtime.decisions import log_decisions
+from app.runtime.failstop import exit_with
+from app.runtime.faust_settings import faust_settings
+from app.runtime.kafka import KafkaLog
+from app.runtime.logs import configure
+from app.runtime.ports import Intake
+from app.runtime.shell import Shell, StageApp
+from app.runtime.stage import StageRuntime
+from app.runtime.watchdog import watch
+from app.storage.intake import SINK_TOPICS, SinkIntake
+
+log = structlog.get_logger()
+
+
+class Process(Service):  # type: ignore[misc]
+    """Connects first and disconnects last; everything the stages of one worker share."""
+
+    def __init__(self, settings: Settings, **service: Any) -> None:
+        super().__init__(**service)
+        self._settings = settings
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self.log_of_records = KafkaLog(settings.kafka.bootstrap, settings.kafka.prefix)
+        self.bus = EventBus()
+        self._shells: list[Shell] = []
+        self._stop_watching: Callable[[], None] = lambda: None
+
+    def apps(self) -> list[StageApp]:
+        """Return one app for each stage that this worker runs, in flow order."""
+        makers = self._makers()
+        return [
+            self._app(name, *makers[name]) for name in makers if name in self._settings.worker.stages
+        ]
+
+    async def on_start(self) -> None:
+        """Connect, and check that the topics are as declared, before any stage starts."""
+        configure(self._settings.worker.log_level)
+        try:
+            await self.log_of_records.start()
+            await topics.require(self._settings.kafka)
+        except Exception as error:  # noqa: BLE001 - mode would show a traceback and exit 1
+            exit_with(error, stage="worker")
+        log_decisions(self.bus)
+        stop = watch([shell.watchdog for shell in self._shells], self._settings.worker.watchdog)
+        self._stop_watching = stop.set
+
+    async def on_shutdown(self) -> None:
+        """Disconnect once every stage has stopped."""
+        self._stop_watching()
+        await self.log_of_records.stop()
+
+    def _makers(self) -> dict[str, tuple[tuple[str, ...], Callable[[Shell], Intake]]]:
+        """Return by stage what it reads and how its intake is made."""
+        stages = {
+            stage.name: (stage.inputs, lambda _shell, stage=stage: self._stage(stage))
+            for stage in STAGES
+        }
+        market, sink = EDGES
+        return {
+            market: (("instruments",), lambda _: self._market()),
+            **stages,
+            sink: (SINK_TOPICS, self._sink),
+        }
+
+    def _stage(self, stage: Any) -> StageRuntime:
+        run = self._settings.worker.run
+        return StageRuntime(stage, self.log_of_records, run, self._owner, self._publish)
+
+    def _market(self) -> MarketIntake:
+        return MarketIntake(self._settings, self.log_of_records, self._owner)
+
+    def _sink(self, shell: Shell) -> SinkIntake:
+        return SinkIntake(self._settings, self.log_of_records, shell.watchdog.wait_for)
+
+    def _publish(self, message: Message) -> None:
+        self.bus.publish(message)
+
+    def _app(
+        self, name: str, inputs: tuple[str, ...], make: Callable[[Shell], Intake]
+    ) -> StageApp:
+        prefix = self._settings.kafka.prefix
+        app = StageApp(prefix + name, **faust_settings(self._settings), beacon=self.beacon)
+        shell = Shell(name, inputs, prefix, app)
+        shell.intake = make(shell)
+        self._shells.append(shell)
+        return app

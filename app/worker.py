@@ -1,0 +1,41 @@
+"""What `faust -A app worker` runs: one Faust app a stage under an umbrella app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import faust
+import uvloop
+
+from app.config import Settings, load
+from app.runtime.faust_settings import faust_settings
+from app.runtime.process import Process
+from app.runtime.shell import Boot, StageApp, Together
+
+uvloop.install()  # less CPU per event; Faust takes its loop from the policy
+
+
+class Umbrella(faust.App):  # type: ignore[misc]
+    """Starts and stops the stages' apps as its own parts, and lists their agents.
+
+    An app a stage means a consumer group a stage: a slow sink stops nobody else, lag is visible
+    a stage, and stages can be split over workers (two workers of one group that run different
+    agents would lose records in silence).
+    """
+
+    BootStrategy = Boot
+    producer_only = True  # it reads no topic of its own
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("lockstep", **faust_settings(settings))
+        self.process = Process(settings, beacon=self.beacon)
+        self.stages: list[StageApp] = self.process.apps()
+        for stage in self.stages:
+            self.agents.update(stage.agents)
+
+    def on_init_dependencies(self) -> list[Any]:
+        """Start the process's connections first, then the stages."""
+        return [self.process, Together(self.stages, beacon=self.beacon)]
+
+
+app = Umbrella(load())
