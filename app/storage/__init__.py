@@ -1,0 +1,1 @@
+"""Records enter as batches, tables of TimescaleDB leave; the database is reached only from here."""

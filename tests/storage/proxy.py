@@ -1,0 +1,98 @@
+"""A TCP proxy before the real server that cuts a connection at a chosen message, or holds it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal, Self
+
+Way = Literal["asked", "answered"]
+
+COMMIT_REQUEST = b"COMMIT;\0"
+COMMITTED = b"C\0\0\0\x0bCOMMIT\0"
+
+
+class Proxy:
+    """Passes bytes on until it is told not to.
+
+    Attributes:
+        port: Where it listens, once entered.
+        cuts: How often it has cut.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._plan: tuple[Way, bytes] | None = None
+        self._open = asyncio.Event()
+        self._open.set()
+        self._server: asyncio.Server | None = None
+        self._writers: list[asyncio.StreamWriter] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.port = 0
+        self.cuts = 0
+
+    async def __aenter__(self) -> Self:
+        await self.listen()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.vanish()
+
+    def cut(self, way: Way, message: bytes) -> None:
+        """Cut once: the first chunk with this message is not passed on, both sides are reset."""
+        self._plan = (way, message)
+
+    def hold(self) -> None:
+        """Pass nothing on, and close nothing, until `release`."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Pass on what was held and what comes."""
+        self._open.set()
+
+    async def listen(self) -> None:
+        """Take connections, on the port of before if there was one."""
+        self._server = await asyncio.start_server(self._meet, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def vanish(self) -> None:
+        """Refuse connections and reset those that are there."""
+        self.release()
+        if self._server:
+            self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._writers.clear()
+        self._tasks.clear()
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(*self._target)
+        self._writers += [writer, far_writer]
+        self._tasks += [
+            asyncio.create_task(self._pass("asked", reader, far_writer, writer)),
+            asyncio.create_task(self._pass("answered", far_reader, writer, far_writer)),
+        ]
+
+    async def _pass(
+        self,
+        way: Way,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        back: asyncio.StreamWriter,
+    ) -> None:
+        try:
+            while chunk := await reader.read(65536):
+                await self._open.wait()
+                if self._plan and self._plan[0] == way and self._plan[1] in chunk:
+                    self._plan = None
+                    self.cuts += 1
+                    writer.transport.abort()
+                    back.transport.abort()
+                    return
+                writer.write(chunk)
+                await writer.drain()
+            writer.close()
+        except ConnectionError:
+            writer.transport.abort()
