@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
+from app import data
 from app.core.flow import ACCOUNT, INSTRUMENT
 from app.errors import ConfigurationError, LockstepError, UnreachableError
 from app.runtime.codec import LARGEST_BYTES
@@ -103,17 +104,10 @@ class Mismatch:
         return f"{self.topic}: {self.field} was {self.was}, must be {self.must}"
 
 
-def folder() -> Path:
-    """Return the declarations: of the checkout, or those that came with the package."""
-    package = Path(__file__).parents[1]
-    checkout = package.parent / "topics"
-    return checkout if checkout.is_dir() else package / "_data" / "topics"
-
-
 @functools.cache
 def declared() -> dict[str, Topic]:
     """Return every topic by its logical name; raises ConfigurationError."""
-    return declared_in(folder())
+    return declared_in(data.folder("topics"))
 
 
 def declared_in(path: Path) -> dict[str, Topic]:
@@ -132,7 +126,7 @@ def declared_in(path: Path) -> dict[str, Topic]:
 @functools.cache
 def records_of(topic: str) -> frozenset[str]:
     """Return the types of record that may stand on a topic, by its logical name."""
-    found = _read_all(folder())
+    found = _read_all(data.folder("topics"))
     return frozenset(found[STATE if topic.startswith(STATE) else topic].records)
 
 
@@ -254,7 +248,8 @@ async def _administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]
         raise unreachable(cluster, error) from error
     except KafkaError as error:
         raise UnreachableError(
-            f"the Kafka broker at {cluster.bootstrap} refused ({error}): correct kafka.security."
+            f"the Kafka broker at {cluster.bootstrap} refused ({error}): correct kafka.protocol, "
+            f"kafka.username and its password."
         ) from error
     finally:
         await client.close()

@@ -1,0 +1,210 @@
+"""Files and environment variables enter; typed, checked, frozen settings leave, or a sentence.
+
+The later of these wins, value by value: the defaults of `app.config_sections`; `app.yaml` and
+`database.yaml`; the addresses that `lockstep up` wrote to `.local/stack.env`; environment variables
+(`LOCKSTEP_KAFKA__BOOTSTRAP` is `kafka.bootstrap`).
+"""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from app import config_checks, data
+from app.config_sections import AccountSection, Database, Kafka, Market, Milliseconds, Worker
+from app.config_sources import PASSWORD, PREFIX, read_yaml, refuse_unknown_variables, suggest
+from app.core.events import Account
+from app.errors import ConfigurationError
+
+SHOWN = 80
+
+S = TypeVar("S", Kafka, Database)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a process is told when it starts.
+
+    Attributes:
+        interval: The base interval, milliseconds.
+        kafka: The log.
+        market: Where trades come from.
+        worker: What this process runs.
+        database: TimescaleDB.
+        configured: The accounts, in the order of the file.
+    """
+
+    interval: int
+    kafka: Kafka
+    market: Market
+    worker: Worker
+    database: Database
+    configured: tuple[Account, ...]
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Return the accounts that may trade, in the order of the file."""
+        return self.configured
+
+
+class _Document(BaseSettings):
+    """Everything that can be set, as it stands in the files."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    interval: Milliseconds = 60_000
+    kafka: Kafka = Kafka()
+    market: Market = Market()
+    worker: Worker = Worker()
+    accounts: dict[str, AccountSection] = {}
+    database: Database = Database()
+
+
+class _Source(NamedTuple):
+    """Values and where they stood."""
+
+    place: str
+    values: Mapping[str, Any]
+
+
+def load(folder: Path | None = None) -> Settings:
+    """Return the settings of a folder (LOCKSTEP_CONFIG, or deploy/config) and the environment.
+
+    Raises:
+        ConfigurationError: Something is unknown, missing or wrong; the sentence says where.
+    """
+    folder = folder or _folder()
+    sources = list(_sources(folder))
+    try:
+        document = _validate(sources)
+    except ValidationError as error:
+        raise _sentence(error, sources) from None
+
+    def where(*path: str) -> str:
+        return f"{_place(path, sources)}: {'.'.join(path)}"
+
+    return Settings(
+        interval=config_checks.check_interval(document.interval, where),
+        kafka=_with_password(document.kafka, folder),
+        market=config_checks.check_market(document.market, where),
+        worker=config_checks.with_stages(document.worker, where),
+        database=_with_password(document.database, folder),
+        configured=tuple(config_checks.accounts(document.accounts, document.interval, where)),
+    )
+
+
+def _folder() -> Path:
+    return Path(os.environ.get(PREFIX + "CONFIG") or data.folder("deploy/config"))
+
+
+def stack_file() -> Path:
+    """Return the file in which `lockstep up` writes the addresses of the local stack."""
+    local = os.environ.get(PREFIX + "LOCAL_DIR") or data.PACKAGE.parent / ".local"
+    return Path(local) / "stack.env"
+
+
+def _sources(folder: Path) -> Iterator[_Source]:
+    """Give every source, the strongest first; the last two are app.yaml and database.yaml."""
+    refuse_unknown_variables(_Document.model_fields)
+    try:
+        yield _Source("the environment", EnvSettingsSource(_Document)())
+        yield _Source(str(stack_file()), DotEnvSettingsSource(_Document, env_file=stack_file())())
+    except SettingsError as error:
+        raise ConfigurationError(f"the environment: {error}.") from error
+    application, database = folder / "app.yaml", folder / "database.yaml"
+    yield _Source(str(application), read_yaml(application))
+    yield _Source(str(database), {"database": read_yaml(database, "database.")})
+
+
+def _validate(sources: Sequence[_Source]) -> _Document:
+    class Loaded(_Document):
+        """The document with these very sources."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return tuple(
+                InitSettingsSource(settings_cls, dict(source.values)) for source in sources
+            )
+
+    return Loaded()
+
+
+def _sentence(error: ValidationError, sources: Sequence[_Source]) -> ConfigurationError:
+    """Return the first thing that was wrong, in one sentence with file and key."""
+    errors = error.errors(include_url=False)
+    # A mistyped key is missing under its right name, too; the mistyping says more.
+    first = next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
+    path = [str(part) for part in first["loc"]]
+    key, place = ".".join(path), _place(path, sources)
+    if first["type"] == "extra_forbidden":
+        known = _known(path[:-1])
+        return ConfigurationError(f"{place}: {key} is unknown{suggest(path[-1], known)}")
+    if first["type"] == "missing":
+        return ConfigurationError(
+            f"{place}: {key} is missing; docs/configuration.md says what fits."
+        )
+    must = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    value = "…" if path[-1] == PASSWORD else repr(first["input"])[:SHOWN]
+    return ConfigurationError(f"{place}: {key} was {value}, must be {must}.")
+
+
+def _place(path: Sequence[str], sources: Sequence[_Source]) -> str:
+    """Return which source gave the value, or the nearest thing to it."""
+    for depth in range(len(path), 0, -1):
+        for source in sources:
+            if _holds(source.values, path[:depth]):
+                return source.place
+    return sources[-1].place if path[0] == "database" else sources[-2].place
+
+
+def _holds(values: Any, path: Sequence[str]) -> bool:
+    for part in path:
+        if not isinstance(values, Mapping) or part not in values:
+            return False
+        values = values[part]
+    return True
+
+
+def _known(path: Sequence[str]) -> list[str]:
+    """Return the keys that may stand at a path."""
+    model: Any = _Document
+    for part in path:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+        field = model.model_fields.get(part)
+        model = field.annotation if field else AccountSection
+        model = AccountSection if typing.get_origin(model) is dict else model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _with_password(section: S, folder: Path) -> S:
+    """Return the section with the password that stands in its `password_file`."""
+    if section.password_file is None or section.password is not None:
+        return section
+    file = folder / section.password_file
+    try:
+        password = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        name = type(section).__name__.lower()
+        raise ConfigurationError(
+            f"{name}.password_file was {file}, which could not be read ({error})."
+        ) from error
+    return section.model_copy(update={PASSWORD: SecretStr(password)})

@@ -1,0 +1,112 @@
+"""Typed settings enter; what no type can tell is checked, and complete settings leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from app.config_sections import ALL, AccountSection, Market, Worker
+from app.config_sources import suggest
+from app.core.events import Account
+from app.core.strategies import STRATEGIES
+from app.errors import ConfigurationError
+
+DAY = 86_400_000
+QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD", "EUR", "TRY", "BTC", "ETH", "BNB")
+
+Where = Callable[..., str]
+"""Returns, for the parts of a key, the file it stands in and the key."""
+
+
+def with_stages(worker: Worker, where: Where) -> Worker:
+    """Return the worker with the names of all stages for `all`."""
+    from app.pipeline import EDGES, STAGES  # noqa: PLC0415 - the flow loads every stage
+
+    known = (EDGES[0], *(stage.name for stage in STAGES), *EDGES[1:])
+    if worker.stages == (ALL,):
+        return worker.model_copy(update={"stages": known})
+    for name in worker.stages:
+        if name not in known:
+            raise ConfigurationError(
+                f"{where('worker', 'stages')} held {name!r}, which is no "
+                f"stage{suggest(name, known)}"
+            )
+    return worker
+
+
+def check_interval(interval: int, where: Where) -> int:
+    """Return the interval, if days begin with one."""
+    if not interval or DAY % interval:
+        raise ConfigurationError(
+            f"{where('interval')} was {interval} ms, must divide a day without rest, as 1s, 1m, "
+            f"5m and 1h do."
+        )
+    return interval
+
+
+def check_market(market: Market, where: Where) -> Market:
+    """Return the market's settings, if they name a service."""
+    from app.market.binance.settings import VENUES  # noqa: PLC0415 - only to check a name
+
+    if (market.stream is None) != (market.rest is None):
+        given = "stream" if market.rest is None else "rest"
+        raise ConfigurationError(
+            f"{where('market', given)} was given alone; give both market.stream and market.rest."
+        )
+    if market.stream is None and market.exchange not in VENUES:
+        raise ConfigurationError(
+            f"{where('market', 'exchange')} was {market.exchange!r}, which is no known service, "
+            f"and market.stream and market.rest were not "
+            f"given{suggest(market.exchange, VENUES)}"
+        )
+    return market
+
+
+def accounts(
+    sections: Mapping[str, AccountSection], interval: int, where: Where
+) -> Iterator[Account]:
+    """Give each account as the record it travels as."""
+    for name, section in sections.items():
+        try:
+            account = section.account(name)
+        except ValueError as error:
+            field = str(error).split(" ", 1)[0].split(".")
+            place = where("accounts", name, *field).split(": ", 1)[0]
+            raise ConfigurationError(f"{place}: accounts.{name}: {error}.") from error
+        _check_quotes(account, where)
+        _check_strategies(account, where)
+        if account.execution.latency >= interval:
+            raise ConfigurationError(
+                f"{where('accounts', name, 'execution', 'latency')} was "
+                f"{account.execution.latency} ms, must be less than the interval, {interval} ms."
+            )
+        yield account
+
+
+def _check_quotes(account: Account, where: Where) -> None:
+    """Refuse an instrument in another currency: one account keeps one kind of cash."""
+    key = where("accounts", account.name, "instruments")
+    for instrument in account.instruments:
+        exchange, colon, symbol = instrument.partition(":")
+        if not (exchange and colon) or symbol in ("", account.quote):
+            raise ConfigurationError(f"{key} held {instrument!r}, must be like BINANCE:BTCUSDT.")
+        if not symbol.endswith(account.quote):
+            other = next((quote for quote in QUOTES if symbol.endswith(quote)), "its currency")
+            raise ConfigurationError(
+                f"{key} held {instrument}, which is not quoted in {account.quote}: move it to an "
+                f"account of its own with quote: {other}."
+            )
+
+
+def _check_strategies(account: Account, where: Where) -> None:
+    key = where("accounts", account.name, "strategies")
+    for strategy in account.strategies:
+        known = STRATEGIES.get(strategy.name)
+        if known is None:
+            raise ConfigurationError(
+                f"{key} held {strategy.name!r}, which is no "
+                f"strategy{suggest(strategy.name, STRATEGIES)}"
+            )
+        try:
+            known.parse(strategy.parameters)
+        except ValueError as error:
+            raise ConfigurationError(f"{key}: {error}") from error

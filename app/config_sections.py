@@ -1,0 +1,260 @@
+"""The parts of the settings: values as they stand in files enter, typed and ranged ones leave."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from app.core.events import (
+    Account,
+    Allocation,
+    AllocationMethod,
+    ExecutionModel,
+    RiskLimits,
+    StrategySetting,
+)
+from app.times import parse_duration, parse_time
+
+if TYPE_CHECKING:
+    from app.storage.database import DatabaseSettings
+
+ALL = "all"
+
+
+def _milliseconds(value: object) -> object:
+    return parse_duration(str(value)) if _has_unit(value) else value
+
+
+def _seconds(value: object) -> object:
+    return parse_duration(str(value)) / 1000 if _has_unit(value) else value
+
+
+def _has_unit(value: object) -> bool:
+    return isinstance(value, str) and not re.fullmatch(r"[0-9.]+", value)
+
+
+def _moment(value: object) -> object:
+    return parse_time(value) if isinstance(value, str) else value
+
+
+def _names(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.strip("[] ").split(",") if name.strip())
+    return value
+
+
+def _texts(value: object) -> object:
+    """Return a strategy's parameters as text, the form in which they travel."""
+    if not isinstance(value, Mapping):
+        return {} if value is None else value
+    if any(isinstance(item, bool | Mapping | list) for item in value.values()):
+        raise ValueError("must be numbers, by the parameter's name")
+    return {str(name): str(item) for name, item in value.items()}
+
+
+Milliseconds = Annotated[int, BeforeValidator(_milliseconds), Field(ge=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+Moment = Annotated[int, BeforeValidator(_moment), Field(ge=0)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+TopicPrefix = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,60})?$")]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, and nothing unknown in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Kafka(Section):
+    """The log.
+
+    Attributes:
+        bootstrap: One or more of the brokers, host:port, with commas between.
+        prefix: Put before the name of every topic and group, so that runs keep apart.
+        replication: How many brokers keep each record.
+        session_timeout: Seconds after which a silent worker's partitions move to another.
+        protocol: How brokers are spoken to.
+        mechanism: How a user is proved, for the SASL protocols.
+        username: That user.
+        password: Their password; from the environment only.
+        password_file: A file that holds the password instead.
+        ca_file: Certificates to trust instead of the system's, for the SSL protocols.
+    """
+
+    bootstrap: str = "127.0.0.1:9092"
+    prefix: TopicPrefix = ""
+    replication: Annotated[int, Field(ge=1, le=32_767)] = 1
+    session_timeout: Seconds = 10.0
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+
+    def security(self) -> dict[str, Any]:
+        """Return the arguments by which a client of aiokafka proves who it is."""
+        arguments: dict[str, Any] = {"security_protocol": self.protocol}
+        if self.protocol.endswith("SSL"):
+            arguments["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
+        if self.protocol.startswith("SASL"):
+            arguments["sasl_mechanism"] = self.mechanism
+            arguments["sasl_plain_username"] = self.username
+            arguments["sasl_plain_password"] = _open(self.password)
+        return arguments
+
+
+def _open(password: SecretStr | None) -> str:
+    return password.get_secret_value() if password else ""
+
+
+class Market(Section):
+    """Where trades come from and how patient to be with it; times in milliseconds.
+
+    Attributes:
+        exchange: A public service by name; or any name, with `stream` and `rest` given.
+        stream: Address of its streams, for example ws://127.0.0.1:9443.
+        rest: Address of its REST service.
+        patience: How long a missing trade is waited for before it becomes a gap.
+        grace: A clock t waits for exchange time t + grace on the same connection.
+        flush_after: Trades are sent at the latest after so long,
+        flush_count: or when there are so many.
+        history_count: How many past candles a join records; strategies may want more.
+        stale_after: A connection that carried nothing for so long is given up.
+        start_time: The exchange's time of the first join, since the epoch UTC; none: now.
+    """
+
+    exchange: Annotated[str, Field(min_length=1, max_length=100)] = "binance.com"
+    stream: Annotated[str, Field(pattern=r"^wss?://[^/]+$")] | None = None
+    rest: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
+    patience: Milliseconds = 30_000
+    grace: Milliseconds = 1_000
+    flush_after: Milliseconds = 5
+    flush_count: Annotated[int, Field(ge=1, le=10_000)] = 200
+    history_count: Annotated[int, Field(ge=0, le=10_000)] = 500
+    stale_after: Milliseconds = 15_000
+    start_time: Moment | None = None
+
+
+class Worker(Section):
+    """One worker process.
+
+    Attributes:
+        stages: The stages it runs, by name.
+        run: The run its topics belong to; states of another run are refused.
+        log_level: What it logs.
+        watchdog: Seconds after which a stage that works and does not move ends the worker.
+    """
+
+    stages: Names = (ALL,)
+    run: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "main"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    watchdog: Seconds = 60.0
+
+
+class Database(Section):
+    """TimescaleDB; times in seconds.
+
+    Attributes:
+        host: Name or address of the server.
+        port: Its port.
+        name: The database.
+        user: Who asks.
+        password: Their password; from the environment only.
+        password_file: A file that holds the password instead.
+        schema_: Where the tables are (`schema` in the file).
+        pool_min: Connections kept open.
+        pool_max: Connections at most.
+        connect_timeout: Until a new connection must stand.
+        acquire_timeout: Until one of the pool's connections must be free.
+        statement_timeout: Until a statement must be answered.
+        retry_for: How long reads are tried again after a loss.
+    """
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Port = 5432
+    name: Annotated[str, Field(min_length=1)] = "lockstep"
+    user: Annotated[str, Field(min_length=1)] = "lockstep"
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    schema_: Annotated[str, Field(alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "lockstep"
+    pool_min: Annotated[int, Field(ge=0, le=1_000)] = 1
+    pool_max: Annotated[int, Field(ge=1, le=1_000)] = 8
+    connect_timeout: Seconds = 5.0
+    acquire_timeout: Seconds = 10.0
+    statement_timeout: Seconds = 30.0
+    retry_for: Seconds = 10.0
+
+    def storage(self) -> DatabaseSettings:
+        """Return what `app.storage.database.Database` takes."""
+        from app.storage.database import DatabaseSettings  # noqa: PLC0415 - loads a driver
+
+        fields = self.model_dump(by_alias=True, exclude={"password_file", "password"})
+        return DatabaseSettings(password=_open(self.password), **fields)
+
+
+class AllocationSection(Section):
+    """How an account's capital becomes targets."""
+
+    method: AllocationMethod = AllocationMethod.EQUAL
+    invested: Decimal = Decimal("0.9")
+    lookback: int = 1440
+
+
+class RiskSection(Section):
+    """What the risk monitor holds an account to; money has no default that fits everybody."""
+
+    order_notional: Decimal
+    position_notional: Decimal
+    gross_notional: Decimal
+    daily_loss: Decimal
+    drawdown: Decimal
+    stale_after: Milliseconds = 10_000
+    allow_short: bool = False
+
+
+class ExecutionSection(Section):
+    """How an account's paper orders are filled."""
+
+    latency: Milliseconds = 250
+    slippage: Decimal = Decimal(1)
+    participation: Decimal = Decimal("0.1")
+    maker_fee: Decimal = Decimal(10)
+    taker_fee: Decimal = Decimal(10)
+
+
+class AccountSection(Section):
+    """One account; its name is its key in `accounts`."""
+
+    quote: str
+    capital: Decimal
+    instruments: Names
+    strategies: dict[str, Texts]
+    allocation: AllocationSection = AllocationSection()
+    risk: RiskSection
+    execution: ExecutionSection = ExecutionSection()
+
+    def account(self, name: str) -> Account:
+        """Return the record of it; raises InvalidRecordError."""
+        return Account(
+            name=name,
+            quote=self.quote,
+            capital=self.capital,
+            instruments=self.instruments,
+            strategies=tuple(
+                StrategySetting(strategy, parameters)
+                for strategy, parameters in self.strategies.items()
+            ),
+            allocation=Allocation(**self.allocation.model_dump()),
+            risk=RiskLimits(**self.risk.model_dump()),
+            execution=ExecutionModel(**self.execution.model_dump()),
+        )
