@@ -30,6 +30,11 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
+# anyhow COMMAND...: as root where that is allowed, else as who we are; for what a service owns.
+anyhow() {
+  if may_be_root; then as_root "$@"; else "$@"; fi
+}
+
 may_install() { command -v apt-get >/dev/null && may_be_root; }
 
 # apt ARGUMENT...: one apt at a time, its words in a log.
@@ -67,8 +72,9 @@ choose_port() {
 works_in() {
   [ -n "$1" ] && [ "$1" -gt 1 ] 2>/dev/null || return 1
   local there here
-  there=$(as_root stat -Lc %d:%i "/proc/$1/cwd" 2>/dev/null) || return 1
-  here=$(as_root stat -c %d:%i "$2" 2>/dev/null) || return 1
+  there=$(stat -Lc %d:%i "/proc/$1/cwd" 2>/dev/null || anyhow stat -Lc %d:%i "/proc/$1/cwd" 2>/dev/null) ||
+    return 1
+  here=$(stat -c %d:%i "$2" 2>/dev/null || anyhow stat -c %d:%i "$2" 2>/dev/null) || return 1
   [ "$there" = "$here" ]
 }
 
