@@ -1,0 +1,29 @@
+"""Every strategy by name; adding one is adding one module with a `STRATEGY`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+from app.core.strategies.base import Strategy
+
+_COMMON = ("bars", "base", "follower", "machine", "memory")
+"""Modules that serve all strategies and are none."""
+
+
+def _load(name: str) -> Strategy[Any, Any]:
+    strategy = getattr(importlib.import_module(f"{__name__}.{name}"), "STRATEGY", None)
+    if not isinstance(strategy, Strategy) or strategy.name != name:
+        raise TypeError(
+            f"app/core/strategies/{name}.py must define STRATEGY, a Strategy named {name!r}, "
+            f"but STRATEGY was {strategy!r:.200}."
+        )
+    return strategy
+
+
+STRATEGIES: dict[str, Strategy[Any, Any]] = {
+    name: _load(name)
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__))
+    if name not in _COMMON
+}
