@@ -92,6 +92,11 @@ class LocalExchange:
         """The listed symbols."""
         return list(self._hub.markets)
 
+    @property
+    def connections(self) -> int:
+        """How many stream connections are open."""
+        return len(self._connections)
+
     async def __aenter__(self) -> Self:
         await self._runner.setup()
         try:
