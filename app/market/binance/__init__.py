@@ -1,0 +1,1 @@
+"""Binance spot: sockets and HTTP enter, typed market events leave."""

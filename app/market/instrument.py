@@ -1,0 +1,449 @@
+"""One instrument's listing and market events enter; its records leave, with the state after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import structlog
+
+from app.core.events import Account, Leave, Listing, Record
+from app.market.backfill import Backfill
+from app.market.binance.connection import Told
+from app.market.binance.protocol import AggregateTrade
+from app.market.binance.rest import Rest, RestError, UnknownSymbolError
+from app.market.preparation import (
+    OPEN_STATUSES,
+    Preparation,
+    first_trade,
+    join_records,
+    past_candles,
+)
+from app.market.state import AccountJoin, FeedState, JoinStep
+from app.market.tape import Tape, TapeSettings
+from app.market.timing import TimeSource
+
+log = structlog.get_logger()
+
+Publish = Callable[[str, list[Record], FeedState], Awaitable[None]]
+
+MOST_LATE_PREPARATIONS = 3
+REMOVED = "removed from the configuration"
+
+
+class Subscriptions(Protocol):
+    """What an instrument needs of the stream."""
+
+    def subscribe(self, symbol: str) -> None:
+        """Want a symbol."""
+
+    def unsubscribe(self, symbol: str) -> None:
+        """Want a symbol no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all instruments of a feed share.
+
+    Attributes:
+        rest: The exchange's REST.
+        stream: The exchange's stream.
+        publish: Appends records and stores the state after them.
+        times: The newest exchange time of every open connection.
+        tape: How trades become records.
+        time: The clock.
+        chance: Numbers from 0 to 1 that spread retries.
+        flush_after: Milliseconds to gather trades before a record is sent.
+        history_count: Candles to warm up on.
+        start_time: Join as of this time, milliseconds since the epoch UTC; none: now.
+        retry_pause: Seconds between attempts to join.
+        status_pause: Seconds between attempts to join what the exchange doesn't list.
+    """
+
+    rest: Rest
+    stream: Subscriptions
+    publish: Publish
+    times: Mapping[int, int]
+    tape: TapeSettings
+    time: TimeSource
+    chance: Callable[[], float]
+    flush_after: int
+    history_count: int
+    start_time: int | None
+    retry_pause: float
+    status_pause: float
+
+
+@dataclass(slots=True)
+class _Joining:
+    """The attempt under way."""
+
+    task: asyncio.Task[Preparation] | None = None
+    not_before: float = 0.0
+    late: int = 0
+
+
+@dataclass(slots=True)
+class Instrument:
+    """Feeds one instrument.
+
+    Attributes:
+        listing: Which accounts take part.
+        state: The durable state.
+        around: What it shares with the others.
+        problem: Why an account can't join, in a sentence; empty where nothing is wrong.
+        delisted: Why the exchange trades it no more; empty where it does.
+        tape: Its trades, from the first join on.
+    """
+
+    listing: Listing
+    state: FeedState
+    around: Surroundings
+    problem: str = ""
+    delisted: str = ""
+    tape: Tape | None = None
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _connections: dict[int, None] = field(default_factory=dict)
+    _backfill: Backfill | None = None
+    _filling: asyncio.Task[None] | None = None
+    _subscribed: bool = False
+    _joining: _Joining = field(default_factory=_Joining)
+
+    @property
+    def symbol(self) -> str:
+        """Its name at the exchange."""
+        return self.listing.instrument.partition(":")[2]
+
+    # What comes in.
+
+    def relist(self, listing: Listing) -> None:
+        """Take another listing: accounts come, go, or are configured anew."""
+        self.listing = listing
+        self.problem = ""
+        self._joining.not_before = 0.0
+        self.wake()
+
+    def delist(self, reason: str) -> None:
+        """Let every account leave: the exchange trades it no more."""
+        self.delisted = reason
+        self.wake()
+
+    def opened(self, connection: int) -> None:
+        """Take note that a connection carries it."""
+        self._connections[connection] = None
+        if self.tape is not None:
+            self.tape.opened(connection, self.around.time.monotonic())
+        self.wake()
+
+    def lost(self, connection: int) -> None:
+        """Take note that a connection has ended."""
+        self._connections.pop(connection, None)
+        if self.tape is not None:
+            self.tape.lost(connection, self.around.time.monotonic())
+        self.wake()
+
+    def told(self, told: Told) -> None:
+        """Take an event of the stream; without a tape it is nothing that REST won't tell."""
+        if self.tape is None:
+            # Perhaps the first trade ever, which a join waited for.
+            self._joining.not_before = 0.0 if self.problem else self._joining.not_before
+            self.wake()
+            return
+        now = self.around.time.monotonic()
+        if isinstance(told.event, AggregateTrade):
+            self.tape.trade(told.connection, told.event.aggregate, told.newest, now)
+        else:
+            self.tape.witness(told.event.last_raw_id, now)
+        self.wake()
+
+    def outside_time(self, time: int) -> None:
+        """Take exchange time learned by REST while no connection is open."""
+        if self.tape is not None and not self._connections:
+            self.tape.outside = time
+        self.wake()
+
+    def wake(self) -> None:
+        """Look again at what there is to do."""
+        self._wake.set()
+        if self._backfill is not None and self.tape is not None and self.tape.wants:
+            self._backfill.wake.set()
+
+    # What goes out.
+
+    async def run(self) -> None:
+        """Publish what there is, until cancelled; ends with the exception of a failed publish."""
+        self._resume()
+        try:
+            while True:
+                self._wake.clear()
+                await self._leave()
+                await self._join()
+                await self._flush()
+                if not self._taking_part() and not self._wanting():
+                    await self._stop()
+                await self.around.time.wait(self._wake, self._pause())
+        finally:
+            await self._stop()
+
+    def _resume(self) -> None:
+        # As of a fresh start, where nobody takes part: then it begins with a join.
+        if self.state.last_id is not None and self._taking_part():
+            self._begin(self.state)
+
+    def _begin(self, state: FeedState) -> None:
+        around, now = self.around, self.around.time.monotonic()
+        self.tape = Tape(state, self.listing.interval, around.tape, times=around.times, now=now)
+        for connection in self._connections:
+            self.tape.opened(connection, now)
+        self._subscribe()
+        self._backfill = Backfill(
+            around.rest,
+            self.symbol,
+            self.tape,
+            filled=self._wake.set,
+            time=around.time,
+            chance=around.chance,
+        )
+        self._filling = asyncio.create_task(self._backfill.run())
+        self._filling.add_done_callback(lambda _: self._wake.set())
+
+    def _subscribe(self) -> None:
+        if not self._subscribed:
+            self._subscribed = True
+            self.around.stream.subscribe(self.symbol)
+
+    async def _stop(self) -> None:
+        tasks = [task for task in (self._filling, self._joining.task) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._filling = self._backfill = self.tape = None
+        self.room.set()
+        self._joining.task = None
+        if self._subscribed:
+            self._subscribed = False
+            self._connections.clear()
+            self.around.stream.unsubscribe(self.symbol)
+
+    def _current(self) -> FeedState:
+        # Gaps may have been filled or forgotten since the last record.
+        return self.state if self.tape is None else self.tape.state
+
+    async def _publish(self, records: list[Record], state: FeedState) -> None:
+        self.state = state
+        if self.tape is not None:
+            self.tape.state = state
+        await self.around.publish(self.listing.instrument, records, state)
+
+    async def _flush(self) -> None:
+        tape, around = self.tape, self.around
+        if tape is None:
+            return
+        if self._filling is not None and self._filling.done():
+            self._filling.result()  # it never returns, so this raises what went wrong
+        if around.flush_after and 0 < tape.pending < around.tape.flush_count:
+            await around.time.sleep(around.flush_after / 1000)
+        records = tape.take(around.time.monotonic())
+        if not tape.full:
+            self.room.set()
+        if records:
+            await self._publish(records, tape.state)
+            # Perhaps more is in order, or a clock is due now that everything before it is out.
+            self.wake()
+
+    def _pause(self) -> float | None:
+        now = self.around.time.monotonic()
+        deadline = None if self.tape is None else self.tape.deadline(now)
+        due = [] if deadline is None else [deadline]
+        if self._wanting() and self._joining.task is None:
+            due.append(self._joining.not_before)
+        return max(0.0, min(due) - now) if due else None
+
+    # Accounts that come and go.
+
+    def _taking_part(self) -> list[AccountJoin]:
+        return [entry for entry in self.state.joins if entry.step is not JoinStep.LEFT]
+
+    def _wanting(self) -> dict[str, int]:
+        """Return the accounts that have not joined as configured now, with their numbers."""
+        if self.delisted:
+            return {}
+        done = {
+            (entry.account, entry.number)
+            for entry in self.state.joins
+            if entry.step is not JoinStep.DECIDED
+        }
+        pairs = zip(self.listing.accounts, self.listing.numbers, strict=True)
+        return {
+            account.name: number for account, number in pairs if (account.name, number) not in done
+        }
+
+    async def _leave(self) -> None:
+        listed = [] if self.delisted else [account.name for account in self.listing.accounts]
+        leaving = [entry for entry in self._taking_part() if entry.account not in listed]
+        if not leaving:
+            return
+        time = self._closed() + self.listing.interval
+        reason = self.delisted or REMOVED
+        records: list[Record] = [
+            Leave(self.listing.instrument, entry.account, entry.number, time, reason)
+            for entry in leaving
+        ]
+        left = [replace(entry, time=time, step=JoinStep.LEFT) for entry in leaving]
+        log.info("left", instrument=self.listing.instrument, time=time, reason=reason)
+        await self._publish(records, _with(self._current(), left))
+
+    def _closed(self) -> int:
+        if self.tape is not None:
+            return self.tape.closed
+        interval = self.listing.interval
+        return max(self.state.last_clock, self.state.last_time // interval * interval)
+
+    async def _join(self) -> None:
+        joining, now = self._joining, self.around.time.monotonic()
+        if not self._wanting() or (joining.task is None and now < joining.not_before):
+            return
+        if joining.task is None:
+            joining.task = asyncio.create_task(self._prepare())
+            joining.task.add_done_callback(lambda _: self._wake.set())
+        if self._must_wait():
+            await asyncio.wait([joining.task])
+        if not joining.task.done():
+            return
+        task, joining.task = joining.task, None
+        try:
+            preparation = task.result()
+        except RestError as error:
+            self._complain(str(error), rare=isinstance(error, UnknownSymbolError))
+            return
+        await self._admit(preparation)
+
+    def _must_wait(self) -> bool:
+        """Whether nothing may be published before the preparation is done.
+
+        A decided join must come first. And where preparing was too slow for a fast market
+        several times, the market waits once.
+        """
+        decided = any(entry.step is JoinStep.DECIDED for entry in self.state.joins)
+        return self.tape is None or decided or self._joining.late >= MOST_LATE_PREPARATIONS
+
+    async def _prepare(self) -> Preparation:
+        around, interval = self.around, self.listing.interval
+        info = await around.rest.symbol(self.symbol)
+        if info.status not in OPEN_STATUSES:
+            raise UnknownSymbolError(
+                f"{self.symbol} is not traded now, its status was {info.status}; wait, or take "
+                "it out of the instruments of the configuration"
+            )
+        self._subscribe()
+        decided = [e.time for e in self.state.joins if e.step is JoinStep.DECIDED]
+        if decided and self.tape is not None:
+            base = decided[0] - interval
+        else:
+            now = await self._exchange_now()
+            base = max(self._closed(), now // interval * interval)
+        first = None if self.tape else await first_trade(around.rest, self.symbol, base)
+        history = await past_candles(
+            around.rest, self.listing, self.symbol, before=base, count=around.history_count
+        )
+        return Preparation(base, info, history, first)
+
+    async def _exchange_now(self) -> int:
+        if self.around.start_time is not None:
+            return self.around.start_time
+        newest = max((self.around.times.get(number, 0) for number in self._connections), default=0)
+        return newest or await self.around.rest.server_time()
+
+    async def _admit(self, preparation: Preparation) -> None:
+        wanting = self._wanting()
+        accounts = [
+            account
+            for account in self.listing.accounts
+            if account.name in wanting and self._fits(account, preparation)
+        ]
+        if not accounts:
+            return
+        if self.tape is None and preparation.first_id is None:
+            self._await_first_trade()
+            return
+        if self.tape is None:
+            self._start(preparation)
+        elif self.tape.closed > preparation.base:
+            # The candle to join at was closed meanwhile: prepare for the next one.
+            self._joining.late += 1
+            self.wake()
+            return
+        self._joining.late = 0
+        time, next_id = preparation.base + self.listing.interval, _next_id(self.state)
+        await self._record_joins(
+            [
+                (
+                    account,
+                    AccountJoin(
+                        account.name, wanting[account.name], time, next_id, JoinStep.DECIDED
+                    ),
+                )
+                for account in accounts
+            ],
+            preparation,
+        )
+
+    def _await_first_trade(self) -> None:
+        # Without it the first id is not known. The stream wakes this up before the pause ends.
+        self.problem = f"{self.symbol} has never been traded: its first trade is awaited"
+        self._joining.not_before = self.around.time.monotonic() + self.around.retry_pause
+
+    def _start(self, preparation: Preparation) -> None:
+        first = max(preparation.first_id or 0, _next_id(self.state))
+        self.state = replace(
+            self.state, last_id=first - 1, last_raw_id=-1, last_clock=preparation.base, gaps=()
+        )
+        self._begin(self.state)
+
+    async def _record_joins(
+        self, joins: list[tuple[Account, AccountJoin]], preparation: Preparation
+    ) -> None:
+        # Decided first: after a crash, what was perhaps sent is sent again as it was.
+        await self._publish([], _with(self._current(), [entry for _, entry in joins]))
+        records = [
+            record
+            for account, entry in joins
+            for record in join_records(self.listing, account, entry, preparation)
+        ]
+        joined = [replace(entry, step=JoinStep.JOINED) for _, entry in joins]
+        log.info("joined", instrument=self.listing.instrument, joins=joined)
+        await self._publish(records, _with(self._current(), joined))
+        if not self._wanting():
+            self.problem = ""
+
+    def _fits(self, account: Account, preparation: Preparation) -> bool:
+        if account.quote == preparation.info.quote:
+            return True
+        self._complain(
+            f"account {account.name} counts in {account.quote} but {self.symbol} is quoted in "
+            f"{preparation.info.quote}; correct the account's quote or its instruments",
+            rare=True,
+        )
+        return False
+
+    def _complain(self, problem: str, *, rare: bool = False) -> None:
+        around = self.around
+        sentence = f"{self.listing.instrument} can't be fed: {problem}"
+        if sentence != self.problem:
+            log.error(sentence, instrument=self.listing.instrument)
+        self.problem = sentence
+        pause = around.status_pause if rare else around.retry_pause
+        self._joining.not_before = around.time.monotonic() + pause
+
+
+def _next_id(state: FeedState) -> int:
+    return 0 if state.last_id is None else state.last_id + 1
+
+
+def _with(state: FeedState, entries: list[AccountJoin]) -> FeedState:
+    names = [entry.account for entry in entries]
+    kept = [entry for entry in state.joins if entry.account not in names]
+    return replace(state, joins=(*kept, *entries))
