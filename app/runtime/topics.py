@@ -33,9 +33,17 @@ TOPIC_ALREADY_EXISTS = 36
 class Cluster(Protocol):
     """What is needed to know of a broker."""
 
-    bootstrap: str
-    prefix: str
-    replication: int
+    @property
+    def bootstrap(self) -> str:
+        """Some of the brokers, host:port, with commas between."""
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the name of every topic."""
+
+    @property
+    def replication(self) -> int:
+        """How many brokers keep each record."""
 
     def security(self) -> dict[str, Any]:
         """Return the arguments by which a client proves who it is."""
