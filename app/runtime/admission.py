@@ -8,7 +8,7 @@ import orjson
 
 from app.core.events import Command, DeadLetter, Message
 from app.core.flow import Stage
-from app.errors import LockstepError
+from app.errors import BugError
 from app.runtime.codec import DecodeError, decode, encode
 from app.runtime.ports import Entry, Stored
 from app.runtime.topics import records_of
@@ -16,10 +16,10 @@ from app.runtime.topics import records_of
 WARDENS = {"trades": "candles", "signals": "portfolio", "instruments": "market"}
 """The topics on which foreign bytes may stand, and the stage that reports them."""
 
-LONGEST_PAYLOAD = 1_000_000
+LONGEST_PAYLOAD = 500_000  # as base64 it still fits the broker's largest message
 
 
-class OwnRecordError(LockstepError):
+class OwnRecordError(BugError):
     """A record of our own could not be taken: the log is not what our code wrote."""
 
 

@@ -53,6 +53,12 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._client._request_timeout_ms = REQUEST_TIMEOUT_MS  # noqa: SLF001
         return consumer
 
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        assignment = self.assignment()
+        ours = {tp: offset for tp, offset in offsets.items() if tp in assignment}
+        # A rebalance may have taken them all, and committing nothing crashes the thread.
+        return bool(ours) and await super()._commit(ours)
+
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer, but a batch is one event, and an intake says where to resume."""
@@ -84,6 +90,13 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         await super().on_stop()
 
     async def _drain_messages(self, fetcher: Service) -> None:
+        try:
+            await self._feed(fetcher)
+        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+            if not self.app.should_stop:  # being stopped is how a fetch ends at the end
+                raise
+
+    async def _feed(self, fetcher: Service) -> None:
         shell: Shell = self.app.shell
         while not (self.should_stop or fetcher.should_stop):
             records, _ = await self._wait_next_records(1.0)

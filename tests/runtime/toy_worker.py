@@ -1,0 +1,55 @@
+"""A worker that runs the simulation's toy stages on a real broker: `python -m … worker`."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import faust
+import uvloop
+from mode import Service
+
+from app.runtime.faust_settings import faust_settings
+from app.runtime.kafka import KafkaLog
+from app.runtime.shell import Boot, Shell, StageApp, Together
+from app.runtime.stage import StageRuntime
+from tests.simulation.toys import STAGES
+
+PREFIX = os.environ["TOY_PREFIX"]
+SETTINGS: Any = SimpleNamespace(
+    kafka=SimpleNamespace(bootstrap=os.environ["LOCKSTEP_KAFKA__BOOTSTRAP"], session_timeout=6.0)
+)
+LOG = KafkaLog(SETTINGS.kafka.bootstrap, PREFIX)
+
+uvloop.install()
+
+
+class Connection(Service):
+    async def on_start(self) -> None:
+        await LOG.start()
+
+    async def on_shutdown(self) -> None:
+        await LOG.stop()
+
+
+class Toy(faust.App):
+    BootStrategy = Boot
+    producer_only = True
+
+    def on_init_dependencies(self) -> list[Any]:
+        return [Connection(beacon=self.beacon), Together(CHILDREN, beacon=self.beacon)]
+
+
+def child(stage: Any) -> StageApp:
+    app = StageApp(PREFIX + stage.name, **faust_settings(SETTINGS), beacon=UMBRELLA.beacon)
+    shell = Shell(stage.name, stage.inputs, PREFIX, app)
+    shell.intake = StageRuntime(stage, LOG, "toy", f"pid-{os.getpid()}")
+    return app
+
+
+UMBRELLA = Toy("toy", **faust_settings(SETTINGS))
+CHILDREN = [child(stage) for stage in STAGES]
+
+if __name__ == "__main__":
+    UMBRELLA.main()
