@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from app.core.events import Fill, Halted, Message, Orders, Refusal, Resumed
+from app.runtime.bus import EventBus, Slow
 
 log = structlog.get_logger()
 
@@ -31,9 +32,12 @@ def describe(message: Message) -> tuple[str, dict[str, Any]] | None:
     return record.TYPE, fields
 
 
-def log_decision(message: Message) -> None:
-    """Log a message if it is a decision."""
-    described = describe(message)
-    if described is not None:
-        event, fields = described
-        log.info(event, **fields)
+async def log_decisions(bus: EventBus) -> None:
+    """Log the decisions on the bus until it closes; when slow, the oldest go unsaid."""
+    kinds = (Orders, Fill, Refusal, Halted, Resumed)
+    with bus.subscribe("decision log", *kinds, slow=Slow.DROP_OLDEST) as subscription:
+        async for message in subscription:
+            described = describe(message)
+            if described is not None:
+                event, fields = described
+                log.info(event, **fields)

@@ -12,7 +12,7 @@ from mode import Service
 
 from app.config import Settings
 from app.core.events import Message
-from app.market.intake import MarketIntake
+from app.market import listings
 from app.pipeline import EDGES, STAGES
 from app.runtime import topics
 from app.runtime.bus import EventBus
@@ -21,11 +21,15 @@ from app.runtime.failstop import exit_with
 from app.runtime.faust_settings import faust_settings
 from app.runtime.kafka import KafkaLog
 from app.runtime.logs import configure
+from app.runtime.market import MarketIntake
 from app.runtime.ports import Intake
 from app.runtime.shell import Shell, StageApp
+from app.runtime.sink import SINK_TOPICS, SinkIntake
 from app.runtime.stage import StageRuntime
 from app.runtime.watchdog import watch
-from app.storage.intake import SINK_TOPICS, SinkIntake
+from app.storage import migrations
+from app.storage.database import Database
+from app.storage.errors import DatabaseUnavailableError
 
 log = structlog.get_logger()
 
@@ -37,7 +41,9 @@ class Process(Service):  # type: ignore[misc]
         super().__init__(**service)
         self._settings = settings
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
-        self.log_of_records = KafkaLog(settings.kafka.bootstrap, settings.kafka.prefix)
+        kafka = settings.kafka
+        self.log_of_records = KafkaLog(kafka.bootstrap, kafka.prefix, **kafka.security())
+        self.database = Database(settings.database.storage())
         self.bus = EventBus()
         self._shells: list[Shell] = []
         self._stop_watching: Callable[[], None] = lambda: None
@@ -45,9 +51,8 @@ class Process(Service):  # type: ignore[misc]
     def apps(self) -> list[StageApp]:
         """Return one app for each stage that this worker runs, in flow order."""
         makers = self._makers()
-        return [
-            self._app(name, *makers[name]) for name in makers if name in self._settings.worker.stages
-        ]
+        wanted = self._settings.worker.stages
+        return [self._app(name, *makers[name]) for name in makers if name in wanted]
 
     async def on_start(self) -> None:
         """Connect, and check that the topics are as declared, before any stage starts."""
@@ -55,9 +60,10 @@ class Process(Service):  # type: ignore[misc]
         try:
             await self.log_of_records.start()
             await topics.require(self._settings.kafka)
+            await self._prepare_edges()
         except Exception as error:  # noqa: BLE001 - mode would show a traceback and exit 1
             exit_with(error, stage="worker")
-        log_decisions(self.bus)
+        self.add_future(log_decisions(self.bus))
         stop = watch([shell.watchdog for shell in self._shells], self._settings.worker.watchdog)
         self._stop_watching = stop.set
 
@@ -65,6 +71,19 @@ class Process(Service):  # type: ignore[misc]
         """Disconnect once every stage has stopped."""
         self._stop_watching()
         await self.log_of_records.stop()
+        await self.database.close()
+
+    async def _prepare_edges(self) -> None:
+        """Let configuration become records; find a wrong database now, wait for an absent one."""
+        market, sink = EDGES
+        settings = self._settings
+        if market in settings.worker.stages:
+            await listings.publish(self.log_of_records, settings.accounts(), settings.interval)
+        if sink in settings.worker.stages:
+            try:
+                await migrations.check(self.database)
+            except DatabaseUnavailableError as error:
+                log.warning("waiting", stage=sink, reason=str(error))
 
     def _makers(self) -> dict[str, tuple[tuple[str, ...], Callable[[Shell], Intake]]]:
         """Return by stage what it reads and how its intake is made."""
@@ -84,17 +103,16 @@ class Process(Service):  # type: ignore[misc]
         return StageRuntime(stage, self.log_of_records, run, self._owner, self._publish)
 
     def _market(self) -> MarketIntake:
-        return MarketIntake(self._settings, self.log_of_records, self._owner)
+        worker = self._settings.worker
+        return MarketIntake(self._settings.market, self.log_of_records, worker.run, self._owner)
 
     def _sink(self, shell: Shell) -> SinkIntake:
-        return SinkIntake(self._settings, self.log_of_records, shell.watchdog.wait_for)
+        return SinkIntake(self.database, self.log_of_records, shell.waits_for)
 
     def _publish(self, message: Message) -> None:
         self.bus.publish(message)
 
-    def _app(
-        self, name: str, inputs: tuple[str, ...], make: Callable[[Shell], Intake]
-    ) -> StageApp:
+    def _app(self, name: str, inputs: tuple[str, ...], make: Callable[[Shell], Intake]) -> StageApp:
         prefix = self._settings.kafka.prefix
         app = StageApp(prefix + name, **faust_settings(self._settings), beacon=self.beacon)
         shell = Shell(name, inputs, prefix, app)

@@ -221,6 +221,12 @@ class Shell:
         log.info("assigned", stage=self.name, partitions=len(places))
         return {TP(self._prefix + place.topic, place.partition): at for place, at in resume.items()}
 
+    def waits_for(self, what: str) -> None:
+        """Say what the intake waits for outside; empty when it goes on."""
+        self.watchdog.wait_for(what)
+        if what:
+            log.warning("waiting", stage=self.name, reason=what)
+
     def revoke(self) -> None:
         """Let the intake forget its partitions."""
         self.intake.revoke()

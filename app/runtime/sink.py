@@ -1,4 +1,4 @@
-"""The sink as an intake: every topic enters, the tables follow, the database says where to resume."""
+"""The sink as an intake: every topic enters, and the database says where to resume."""
 
 from __future__ import annotations
 
