@@ -140,6 +140,14 @@ class _Transport(driver.Transport):  # type: ignore[misc]
     Consumer = _Consumer
 
 
+class Inputs(faust.Topic):  # type: ignore[misc]
+    """The topics an agent reads; Faust's own can't be listed when there are several."""
+
+    def get_topic_name(self) -> str:
+        """Return the topics' names with spaces between."""
+        return " ".join(self.topics)
+
+
 class Boot(BootStrategy):  # type: ignore[misc]
     """What a Faust app here does without: its web pages are open, its sends are not awaited."""
 
@@ -152,6 +160,9 @@ class StageApp(faust.App):  # type: ignore[misc]
 
     BootStrategy = Boot
     shell: Shell
+
+    def __init__(self, name: str, **settings: Any) -> None:
+        super().__init__(name, Topic=Inputs, **settings)
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self, loop=self.loop)
