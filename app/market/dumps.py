@@ -199,14 +199,14 @@ def _text(path: Path, number: int, line: bytes) -> str:
 def _kind(path: Path, text: str) -> int:
     columns = text.count(",") + 1
     if columns not in _KINDS:
-        raise DumpError(path, 1, f"the line has {columns} column{'s' * (columns > 1)}")
+        raise DumpError(path, 1, f"the number of columns was {columns}")
     return columns
 
 
 def _reason(text: str, columns: int) -> str:
     values = text.split(",")
     if len(values) != columns:
-        return f"the line has {len(values)} columns where the first has {columns}"
+        return f"the number of columns was {len(values)}, and {columns} in the first line"
     for column, value in zip(_KINDS[columns][0], values, strict=True):
         if not re.fullmatch(column.pattern, value):
             return f"{column.name} was {value[:40]!r}, not {column.meaning}"

@@ -136,9 +136,13 @@ def test_a_garbage_line_is_refused_by_its_number(
     [
         ("", 1, "holds no trades"),
         ("id,price,qty,quote,time,maker,best\n", 1, "holds no trades"),
-        ("hello\n", 1, "1 column"),
-        ("1,2,3\n", 1, "3 columns"),
-        ("1,1.5,1,1.5,1570752000000,True,True\n2,1.5\n", 2, "2 columns where the first has 7"),
+        ("hello\n", 1, "number of columns was 1;"),
+        ("1,2,3\n", 1, "number of columns was 3;"),
+        (
+            "1,1.5,1,1.5,1570752000000,True,True\n2,1.5\n",
+            2,
+            "number of columns was 2, and 7 in the first line",
+        ),
         ("1,1.5,1,1.5,1570752000000,maybe,True\n", 1, "buyer_maker was 'maybe'"),
         ("1,NaN,1,1.5,1570752000000,True,True\n", 1, "price was 'NaN'"),
         ("1,1e5,1,1.5,1570752000000,True,True\n", 1, "price was '1e5'"),

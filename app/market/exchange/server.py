@@ -13,7 +13,7 @@ from typing import Self
 
 from aiohttp import web
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, LockstepError
 from app.market.exchange.clock import ExchangeClock
 from app.market.exchange.connection import Connection, ConnectionContext, stream_names
 from app.market.exchange.control import Command, Control
@@ -61,14 +61,15 @@ class LocalExchange:
             for market in markets
         ]
         self._hub = Hub(opened, start, settings.kline_gap_seconds)
-        self._context = ConnectionContext(settings, self._hub, self.advance)
+        self._context = ConnectionContext(settings, self._hub, self._catch_up)
         self._connections: dict[Connection, None] = {}
         self._limits = Limits(settings)
         endpoints = Endpoints(settings, self.clock, self._hub.markets)
         self._rest = Rest(
-            endpoints, self._limits, self.clock, self.advance, settings.weight_per_minute
+            endpoints, self._limits, self.clock, self._catch_up, settings.weight_per_minute
         )
         self.faults = Faults(self._context, self._connections, self._rest, endpoints, self.clock)
+        self._failure: LockstepError | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._awaits_subscribers = settings.wait_for_subscribers
         self._runner = web.AppRunner(
@@ -127,7 +128,11 @@ class LocalExchange:
         await self._runner.cleanup()
 
     def advance(self) -> int:
-        """Bring exchange time up to date, send what has become due, and return the time."""
+        """Bring exchange time up to date, send what has become due, and return the time.
+
+        Raises:
+            DumpError: a dump turned out to be damaged, now or before.
+        """
         if self._awaits_subscribers and self._hub.watched:
             self._awaits_subscribers = False
             self.clock.release()
@@ -160,13 +165,27 @@ class LocalExchange:
             await asyncio.shield(self._ticker)
 
     def _send_until(self, now: int, *, force: bool) -> int:
+        if self._failure is not None:
+            raise self._failure
         if now > self._hub.now:
-            self._hub.advance(now, force=force)
+            self._send(now, force=force)
         for waiter in [waiter for waiter in self._waiters if waiter[0] <= now]:
             self._waiters.remove(waiter)
             if not waiter[1].done():
                 waiter[1].set_result(None)
         return now
+
+    def _send(self, now: int, *, force: bool) -> None:
+        try:
+            self._hub.advance(now, force=force)
+        except LockstepError as error:  # its market is dead: whoever plays on must hear of it
+            self._failure = error
+            raise
+
+    def _catch_up(self) -> None:
+        """Advance for a client, who can't help what `finished` reports."""
+        with suppress(LockstepError):
+            self.advance()
 
     async def _tick(self) -> None:
         while not self.clock.finished:

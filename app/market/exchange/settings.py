@@ -59,7 +59,7 @@ class ExchangeSettings:
     tick_seconds: float = 0.005
     wait_for_subscribers: bool = False
     history_ms: int = 6 * HOUR
-    keep_aggregates: int = 1_000_000
+    keep_aggregates: int = 100_000
     kline_gap_seconds: float = 0.02
     lifetime_seconds: float = 86_400.0
     lifetime_close_code: int | None = 1001

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.market.dumps import Aggregate, read_dump
+from app.market.dumps import Aggregate, DumpError, read_dump
 from app.market.exchange import SyntheticMarket
 from app.market.exchange.intervals import NAMES, Interval
 from app.market.exchange.klines import KlineSeries
@@ -22,6 +25,7 @@ from tests.market.exchange.playing import (
     DATA,
     DAY,
     HOUR,
+    PATIENCE,
     XRPETH,
     Played,
     played,
@@ -251,14 +255,14 @@ def test_an_aggregate_without_known_fills_is_divided_exactly(quantity: Decimal, 
     assert sum(part.quantity for part in parts) == quantity
 
 
-async def test_a_dump_of_aggregates_is_played_with_its_void_rows(tmp_path: Any) -> None:
+async def test_a_dump_of_aggregates_is_played_with_its_void_rows(tmp_path: Path) -> None:
     lines = [
         f"10,1.50000000,2.00000000,100,102,{DAY + 1},True,True",
         f"11,0.00000000,0.00000000,-1,-1,{DAY + 1},True,True",
         f"12,1.60000000,1.00000000,103,103,{DAY + 5},False,True",
     ]
     (tmp_path / "dump.csv").write_text("\n".join(lines) + "\n")
-    market = type(XRPETH)(tmp_path / "dump.csv", "XRPETH", "XRP", "ETH")
+    market = replace(XRPETH, path=tmp_path / "dump.csv")
     async with played(market) as p, p.socket("ws/xrpeth@aggTrade/xrpeth@trade") as socket:
         p.exchange.play_to(DAY + 100)
         events = await received_so_far(socket)
@@ -270,6 +274,20 @@ async def test_a_dump_of_aggregates_is_played_with_its_void_rows(tmp_path: Any) 
         (10, 100, "1.50000000"), (11, -1, "0.00000000"), (12, 103, "1.60000000"),
     ]  # fmt: skip
     assert (bar[5], bar[8]) == ("3.00000000", 4)
+
+
+async def test_a_dump_damaged_in_its_middle_is_reported_when_played_to_there(
+    tmp_path: Path,
+) -> None:
+    lines = XRPETH.path.read_text().splitlines()[:1500]  # beyond what is read first
+    (tmp_path / "dump.csv").write_text("\n".join([*lines, "nonsense"]) + "\n")
+    market = replace(XRPETH, path=tmp_path / "dump.csv")
+    async with played(market, speed=100_000) as p:
+        with pytest.raises(DumpError, match="line 1501"):
+            await asyncio.wait_for(p.exchange.finished(), PATIENCE)
+        assert len(await p.get("aggTrades?symbol=XRPETH")) > 0
+        with pytest.raises(DumpError, match="line 1501"):
+            p.exchange.play_to(DAY + 24 * HOUR)
 
 
 def test_the_test_data_is_the_day_the_tests_speak_of() -> None:
