@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -210,11 +210,9 @@ class Database:
 
     async def _release(self, connection: asyncpg.Connection) -> None:
         # What was done is done; a connection that can't be tidied up is thrown away by the pool.
-        try:
+        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             if self._pool is not None:
                 await self._pool.release(connection, timeout=self.settings.connect_timeout)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            connection.terminate()
 
     async def _opened(self) -> asyncpg.Pool:
         async with self._opening:
@@ -261,8 +259,17 @@ class Database:
                 settings.place,
                 settings.user,
                 settings.name,
-                closed=connection is None or connection.is_closed(),
+                closed=connection is None or is_closed(connection),
             )
             if ours is None:
                 raise
             raise ours from error
+
+
+def is_closed(connection: asyncpg.Connection) -> bool:
+    """Tell whether a lent connection is gone."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        # The pool takes a dead connection back at once; then it answers nothing at all.
+        return True

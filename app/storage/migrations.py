@@ -13,7 +13,7 @@ import asyncpg
 
 import app
 from app.errors import LockstepError
-from app.storage.database import Database
+from app.storage.database import Database, is_closed
 
 SETUP = "setup.sql"
 FILE = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
@@ -217,7 +217,7 @@ async def _run(connection: asyncpg.Connection, name: str, sql: str) -> None:
     except asyncpg.RaiseError as error:
         raise MigrationError(_sentence(str(error))) from error
     except asyncpg.PostgresError as error:
-        if connection.is_closed():
+        if is_closed(connection):
             raise
         raise MigrationError(f"Migration {name} failed and was undone: {error}.") from error
 
