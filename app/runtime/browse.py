@@ -110,7 +110,7 @@ async def _consumer(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.start()
         yield consumer
     except (KafkaConnectionError, OSError) as error:
-        raise unreachable(cluster, error) from error
+        raise unreachable(cluster) from error
     finally:
         await consumer.stop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import functools
@@ -28,6 +29,7 @@ MINUTE = 60_000
 DAY = 86_400_000
 LARGEST_BATCH = LARGEST_BYTES + 64 * 1024  # room for the key and what Kafka puts around a record
 TOPIC_ALREADY_EXISTS = 36
+KNOWN_AFTER = 10.0  # seconds
 
 
 class Cluster(Protocol):
@@ -141,6 +143,8 @@ def records_of(topic: str) -> frozenset[str]:
 async def create(cluster: Cluster) -> list[str]:
     """Create every topic that is missing; return their logical names.
 
+    The brokers know of them when it returns, so that a worker can start at once.
+
     Raises:
         TopicsError: A topic that is there is not as declared, or one was refused.
         UnreachableError: No broker answered.
@@ -153,6 +157,7 @@ async def create(cluster: Cluster) -> list[str]:
         ]
         if missing:
             await _create(administrator, cluster, missing)
+            await _until_known(administrator, [cluster.prefix + topic.name for topic in missing])
     return [topic.name for topic in missing]
 
 
@@ -253,7 +258,7 @@ async def _administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]
         await client.start()
         yield client
     except (KafkaConnectionError, OSError) as error:
-        raise unreachable(cluster, error) from error
+        raise unreachable(cluster) from error
     except KafkaError as error:
         raise UnreachableError(
             f"the Kafka broker at {cluster.bootstrap} refused ({error}): correct kafka.protocol, "
@@ -263,11 +268,11 @@ async def _administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]
         await client.close()
 
 
-def unreachable(cluster: Cluster, error: BaseException) -> UnreachableError:
+def unreachable(cluster: Cluster) -> UnreachableError:
     """Return the sentence for a broker that doesn't answer."""
     return UnreachableError(
-        f"no Kafka broker answered at {cluster.bootstrap} ({error}): start one with `lockstep up`, "
-        f"or set kafka.bootstrap (LOCKSTEP_KAFKA__BOOTSTRAP)."
+        f"no Kafka broker answered at {cluster.bootstrap}: start one with `lockstep up`, or set "
+        f"kafka.bootstrap (LOCKSTEP_KAFKA__BOOTSTRAP)."
     )
 
 
@@ -314,6 +319,14 @@ def _differences(name: str, topic: Topic, fields: Mapping[str, str]) -> list[Mis
         for field, value in must.items()
         if fields.get(field) != value
     ]
+
+
+async def _until_known(administrator: AIOKafkaAdminClient, names: Iterable[str]) -> None:
+    """Return once the brokers tell of topics that the controller has created."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(KNOWN_AFTER):
+            while not set(names) <= set(await administrator.list_topics()):
+                await asyncio.sleep(0.02)  # a broker can't be asked to say when it knows
 
 
 async def _create(
