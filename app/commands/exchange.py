@@ -8,14 +8,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.errors import INTERRUPTED, ConfigurationError, LockstepError, UnreachableError
+from app.errors import INTERRUPTED, ConfigurationError, UnreachableError
+from app.times import format_time, parse_time
 
 if TYPE_CHECKING:
     from app.market.exchange import ExchangeSettings, LocalExchange, MarketSource
@@ -42,19 +42,10 @@ class _Moment(click.ParamType):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        text = str(value)
-        if text.isdigit():
-            return int(text)
         try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(
-                f"the time was {text!r}; write 2019-10-11T12:30 or milliseconds since the epoch",
-                param,
-                ctx,
-            )
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return round(aware.timestamp() * 1000)
+            return parse_time(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -130,13 +121,8 @@ def exchange(
     )
     if leave and until is None:
         raise click.UsageError("--exit was given without --until; say when the clock stops")
-    try:
-        markets = _markets(dumps, synthetics or (() if dumps else DEFAULT_SYMBOLS), seed, rate)
-        code = asyncio.run(_serve(settings, markets, leave=leave))
-    except LockstepError as error:
-        click.echo(f"Error: {error}", err=True)
-        code = error.exit_code
-    sys.exit(code)
+    markets = _markets(dumps, synthetics or (() if dumps else DEFAULT_SYMBOLS), seed, rate)
+    sys.exit(asyncio.run(_serve(settings, markets, leave=leave)))
 
 
 def _markets(
@@ -219,7 +205,7 @@ async def _until_stopped(local: LocalExchange, stopped: asyncio.Future[int], *, 
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if finished.done():
         await finished
-        click.echo(f"The clock stopped at {_iso(local.clock.now)}.")
+        click.echo(f"The clock stopped at {format_time(local.clock.now)}.")
         return 0 if leave else await stopped
     finished.cancel()
     return await stopped
@@ -231,12 +217,10 @@ def _stop(stopped: asyncio.Future[int], code: int) -> None:
 
 
 def _announce(rest_url: str, ws_url: str, symbols: Sequence[str], now: int) -> None:
-    click.echo(f"Local exchange: {', '.join(symbols)}, from {_iso(now)}")
+    click.echo(f"Local exchange: {', '.join(symbols)}, from {format_time(now)}")
     click.echo(f"  REST     {rest_url}")
     click.echo(f"  streams  {ws_url}")
-    click.echo(f"Try: curl '{rest_url}/api/v3/aggTrades?symbol={symbols[0]}&limit=3'")
-    click.echo("Ctrl-C stops it.")
-
-
-def _iso(time: int) -> str:
-    return datetime.fromtimestamp(time / 1000, UTC).isoformat(timespec="seconds")
+    click.echo("Ctrl-C stops it. Next, in another terminal:")
+    click.echo(
+        f"  LOCKSTEP_MARKET__STREAM={ws_url} LOCKSTEP_MARKET__REST={rest_url} lockstep worker"
+    )

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -25,6 +24,7 @@ from app.market.exchange.limits import Limits
 from app.market.exchange.market import DumpMarket, MarketSource, open_market
 from app.market.exchange.rest import Rest
 from app.market.exchange.settings import ExchangeSettings
+from app.times import format_time
 
 _FAULTS = (
     *("cut", "close", "stall", "garbage", "server_shutdown"),
@@ -242,10 +242,7 @@ def _start(settings: ExchangeSettings, markets: Sequence[MarketSource]) -> int:
     start = first if settings.start is None else settings.start
     if settings.until is not None and settings.until <= start:
         raise ConfigurationError(
-            f"the end, {_iso(settings.until)}, was not after the start, {_iso(start)}; move one"
+            f"the end, {format_time(settings.until)}, was not after the start, "
+            f"{format_time(start)}; move one"
         )
     return start
-
-
-def _iso(moment: int) -> str:
-    return datetime.fromtimestamp(moment / 1000, UTC).isoformat()
