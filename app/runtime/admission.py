@@ -6,7 +6,7 @@ import base64
 
 import orjson
 
-from app.core.events import Command, DeadLetter, Message
+from app.core.events import Command, DeadLetter, Message, Record
 from app.core.flow import Stage
 from app.errors import BugError
 from app.runtime.codec import DecodeError, decode, encode
@@ -51,12 +51,22 @@ def _check(stored: Stored, message: Message) -> None:
         key = message.identity.destination
         foreign = stored.topic == "trades"
     else:
-        key = str(getattr(record, "instrument", None) or getattr(record, "account", ""))
+        key = _key(record)
         foreign = stored.topic == "signals" and not isinstance(record, Command)
     if foreign:
         raise DecodeError(f"a {record.TYPE} on {stored.topic} was not written by its stage")
     if key.encode() != stored.key:
         raise DecodeError(f"the key was {stored.key!r}, but the record is for {key!r}")
+
+
+def _key(record: Record) -> str:
+    """Return the key under which a record without an identity stands."""
+    if isinstance(record, DeadLetter):
+        return record.topic
+    for name in ("instrument", "account", "key", "fork_id"):
+        if hasattr(record, name):
+            return str(getattr(record, name))
+    return ""
 
 
 def _refuse(stored: Stored, reader: str, reason: str) -> list[Entry]:

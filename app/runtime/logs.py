@@ -10,6 +10,7 @@ import structlog
 
 def configure(level: str) -> None:
     """Write events of at least `level` (debug, info, warning, error)."""
+    # The real standard error: Faust puts its own log, with a level of its own, in its place.
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if sys.stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer()
@@ -21,5 +22,5 @@ def configure(level: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
     )
