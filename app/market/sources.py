@@ -11,7 +11,7 @@ PROOFS = 2
 @dataclass(slots=True)
 class _Source:
     opened: float
-    first_id: int | None = None
+    told: bool = False
     empty: int = 0
     asked: float = 0.0
 
@@ -19,9 +19,9 @@ class _Source:
 class Sources:
     """The connections that carry an instrument.
 
-    A connection tells of every trade since it was subscribed, but not of those before. So it is
-    sound only once the first trade it told of is next in order or already taken, or, while it
-    has told of none, once REST had twice nothing newer than what is taken, a pause apart.
+    A connection tells of every trade since it was subscribed, but not of those before. Once it
+    has told of one, ids show whether something is missing. Until then its silence means nothing;
+    it is sound only once REST had twice nothing newer than what is taken, a pause apart.
 
     Args:
         times: The newest exchange time of every open connection, a live view, milliseconds.
@@ -52,13 +52,11 @@ class Sources:
         if self._sources.pop(connection, None) is not None:
             self.unsound_since = now
 
-    def tell(self, connection: int, identity: int, now: float) -> None:
+    def tell(self, connection: int, now: float) -> None:
         """Take note of a trade that a connection told of."""
         # An event may come before the reply to the subscription does.
         self.open(connection, now)
-        source = self._sources[connection]
-        if source.first_id is None:
-            source.first_id = identity
+        self._sources[connection].told = True
 
     def nothing_newer(self, asked: float) -> None:
         """Take note that REST, asked at that time, had nothing that is not taken."""
@@ -74,13 +72,12 @@ class Sources:
             if source.empty < PROOFS:
                 source.empty = 0
 
-    def sound(self, next_id: int) -> list[int]:
-        """Return the connections that have told of everything up to their newest time."""
+    def sound(self) -> list[int]:
+        """Return the connections whose silence, up to their newest time, means something."""
         return [
             connection
             for connection, source in self._sources.items()
-            if source.empty >= PROOFS
-            or (source.first_id is not None and source.first_id <= next_id)
+            if source.told or source.empty >= PROOFS
         ]
 
     def newest(self, connections: list[int] | None = None) -> int:

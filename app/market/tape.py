@@ -102,7 +102,7 @@ class Tape:
 
     def trade(self, connection: int, aggregate: Aggregate, newest: int, now: float) -> None:
         """Take a trade that a connection told of when its newest exchange time was `newest`."""
-        self._sources.tell(connection, aggregate.id, now)
+        self._sources.tell(connection, now)
         self._offer(Arrived(aggregate, newest, now))
 
     def witness(self, last_raw_id: int, now: float) -> None:
@@ -177,7 +177,7 @@ class Tape:
             return f"trades {hole.first_id} to {hole.last_id}"
         if not self._sources:
             return "a connection"
-        if not self._sources.sound(self._sequence.next_id):
+        if not self._sources.sound():
             return f"proof that nothing came before trade {self._sequence.next_id}"
         return f"raw trade {self._witnessed}" if self._lacking() else ""
 
@@ -229,7 +229,7 @@ class Tape:
     def _wanted_since(self) -> float | None:
         if self._sequence.hole() is not None:
             return 0.0
-        if self._sources and not self._sources.sound(self._sequence.next_id):
+        if self._sources and not self._sources.sound():
             return 0.0
         # The candle that named a trade often comes a moment before the trade.
         return self._witnessed_since + self._settings.probe_pause if self._lacking() else None
@@ -239,7 +239,7 @@ class Tape:
         hole = self._sequence.hole()
         if hole is not None:
             return hole.since
-        if not self._sources.sound(self._sequence.next_id):
+        if not self._sources.sound():
             return self._sources.unsound_since
         return self._witnessed_since if self._lacking() else None
 
@@ -350,7 +350,7 @@ class Tape:
 
     def _take_clock(self, now: float) -> list[Record]:
         if self._doubt() is None:
-            newest = self._sources.newest(self._sources.sound(self._sequence.next_id))
+            newest = self._sources.newest(self._sources.sound())
             return self._clock(newest)
         if self._sequence.hole() is None and self._expired(now):
             return self._clock(self.newest, incomplete=True)
