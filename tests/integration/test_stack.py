@@ -21,6 +21,8 @@ KAFKA = CHECKOUT / "deploy" / "local" / "kafka"
 COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
 STOPPED = 3
 
+pytestmark = pytest.mark.timeout(300)  # starting a broker takes its time on a busy machine
+
 
 @pytest.fixture
 def state() -> StackState:
@@ -44,11 +46,12 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-@pytest.fixture
-def private(tmp_path: Path, local_state: StackState) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder for a second stack, with the jars that the running one has fetched."""
-    assert local_state.kafka
-    folder = tmp_path / "local"
+    if stack_state().engine != "local":
+        pytest.skip("the stack runs on Docker here, not by deploy/local")
+    folder = tmp_path_factory.mktemp("stack") / "local"
     (folder / "kafka" / "data").mkdir(parents=True)
     for jars in (local_folder() / "kafka").glob("jars-*"):
         (folder / "kafka" / jars.name).symlink_to(jars)
