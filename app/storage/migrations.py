@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
-import app
+from app import data
 from app.errors import LockstepError
 from app.storage.database import Database, is_closed
 
@@ -67,10 +67,8 @@ class Applied:
 
 
 def folder() -> Path:
-    """Return where the files are: in the package when installed, beside it in a checkout."""
-    package = Path(app.__file__).resolve().parent
-    packed = package / "_data" / "sql"
-    return packed if packed.is_dir() else package.parent / "sql"
+    """Return where the files are: in the checkout, or in the installed package."""
+    return data.folder("sql")
 
 
 def read(files: Path | None = None) -> list[Migration]:

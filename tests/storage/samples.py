@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.core.events import (
+    Action,
     Allocated,
     Booked,
     Candle,
+    Clock,
+    Command,
     Fill,
+    Gap,
+    Halted,
     Holding,
     Identity,
     Inbound,
+    Limit,
     Liquidity,
     Mark,
     Message,
@@ -23,6 +29,8 @@ from app.core.events import (
     Performance,
     Portfolio,
     Record,
+    Refusal,
+    RiskReport,
     Side,
     Signal,
     Target,
@@ -197,3 +205,62 @@ def booked(number: int) -> Message:
     outcome = Outcome(f"order-{number - 1}", Decimal(10), Decimal(0))
     record = Booked(ACCOUNT, INSTRUMENT, START + number * MINUTE, (outcome,), final=False)
     return derived(record, "execution-booked", number, f"risk/main/main/{number}")
+
+
+def clock(number: int) -> Message:
+    """Return the clock `number` minutes after START."""
+    return Message(Clock(INSTRUMENT, START + number * MINUTE, 1, 0))
+
+
+def gap(first: int, last: int) -> Message:
+    """Return a gap of ids in the first minute."""
+    return Message(Gap(INSTRUMENT, first, last, START, START + MINUTE, "the line was down"))
+
+
+def command(name: str) -> Message:
+    """Return a halt."""
+    return Message(Command(ACCOUNT, name, Action.HALT, "somebody", "to be safe"))
+
+
+def refusal(number: int) -> Message:
+    """Return a refusal of a buy."""
+    record = Refusal(
+        account=ACCOUNT,
+        instrument=INSTRUMENT,
+        strategy=STRATEGY,
+        time=START + number * MINUTE,
+        epoch=1,
+        limit=Limit.CASH,
+        wanted=Decimal(10),
+        allowed=Decimal(0),
+        reason="no cash",
+        signal="momentum/main/main/1",
+    )
+    return derived(record, "risk", number)
+
+
+def halted(number: int) -> Message:
+    """Return a halt by the daily loss."""
+    time = START + number * MINUTE
+    return derived(
+        Halted(ACCOUNT, time, 1, Limit.DAILY_LOSS, "lost enough", flatten=True), "risk", number
+    )
+
+
+def risk_report(number: int) -> Message:
+    """Return the report of an account that has lost nothing."""
+    record = RiskReport(
+        account=ACCOUNT,
+        time=START + number * MINUTE,
+        epoch=1,
+        equity=Decimal(115),
+        day_start=Decimal(115),
+        peak=Decimal(115),
+        daily_loss=Decimal(0),
+        drawdown=Decimal(0),
+        gross_notional=Decimal(15),
+        halted=False,
+        orders=0,
+        refusals=0,
+    )
+    return derived(record, "risk", number)

@@ -123,8 +123,8 @@ async def test_every_drawn_row_is_taken_by_copy_and_read_back(
     drawn: dict[str, list[tuple[object, ...]]] = {}
     for cls in STORED:
         for inbound in examples(cls):
-            for table, row in rows(inbound):
-                drawn.setdefault(table, []).append(row)
+            for name, row in rows(inbound):
+                drawn.setdefault(name, []).append(row)
     assert drawn.keys() == TABLES.keys()
     for name, batch in drawn.items():
         table = TABLES[name]

@@ -249,7 +249,7 @@ async def test_a_frozen_sink_is_waited_for_and_its_work_kept(
     successor = asyncio.create_task(Sink(PostgresStore(database)).write(LOG))
     await until_blocked(database, frozen.pid)
     frozen.thaw.set()
-    assert await asyncio.gather(zombie, successor) == [len(LOG), 0]
+    assert (await zombie, await successor) == (len(LOG), 0)
     assert await contents(admin) == folded(LOG)
 
 
