@@ -63,11 +63,10 @@ def list_topics(*, as_json: bool) -> None:
     from app.runtime.topics import declared  # noqa: PLC0415
 
     prefix = load().kafka.prefix
-    wrong = {mismatch.topic: "differs" for mismatch in _check()} | {
-        mismatch.topic: "missing" for mismatch in _check() if mismatch.field == "topic"
-    }
+    fields = {mismatch.topic: mismatch.field for mismatch in _check()}
+    states = {name: "missing" if field == "topic" else "differs" for name, field in fields.items()}
     rows = [
-        _row(topic, prefix, wrong.get(prefix + topic.name, "there"))
+        _row(topic, prefix, states.get(prefix + topic.name, "there"))
         for topic in declared().values()
     ]
     if as_json:

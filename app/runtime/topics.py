@@ -325,8 +325,10 @@ async def _until_known(administrator: AIOKafkaAdminClient, names: Iterable[str])
     """Return once the brokers tell of topics that the controller has created."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(KNOWN_AFTER):
-            while not set(names) <= set(await administrator.list_topics()):
+            unknown = set(names)
+            while unknown:
                 await asyncio.sleep(0.02)  # a broker can't be asked to say when it knows
+                unknown -= set(await administrator.list_topics())
 
 
 async def _create(
