@@ -1,0 +1,440 @@
+"""The feed against the local exchange: what is published, whatever goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from app.core.events import Clock, Trades
+from app.market.dumps import read_dump
+from app.market.exchange import LocalExchange, SyntheticMarket
+from app.market.state import JoinStep
+from tests.market.binance.feeding import (
+    BTC,
+    MINUTE,
+    TAPE,
+    XRP,
+    Desk,
+    PublishError,
+    account,
+    feeding,
+    listing,
+)
+from tests.market.exchange.playing import BTCUSDT, DAY, HOUR, PATIENCE, XRPETH, played
+
+ROWS = list(read_dump(XRPETH.path))
+FIRST = ROWS[0].id
+
+
+def ids(until: int, since: int = DAY) -> list[int]:
+    return [row.id for row in ROWS if since <= row.time <= until]
+
+
+class Player:
+    """Plays the exchange by hand, an hour after the day's start to begin with."""
+
+    def __init__(self, exchange: LocalExchange, desk: Desk) -> None:
+        self.exchange = exchange
+        self.desk = desk
+        self.now = DAY + HOUR
+        exchange.play_to(self.now)
+
+    async def go(self, minutes: int) -> None:
+        """Let so many minutes pass, in steps that leave the feed time to read."""
+        for _ in range(minutes):
+            self.now += MINUTE
+            self.exchange.play_to(self.now)
+            await asyncio.sleep(0.001)
+
+    async def caught_up(self) -> None:
+        """Let time pass until everything so far is published and closed."""
+        done = asyncio.create_task(self.desk.reached(self.now))
+        while not done.done():
+            # In steps: what is sent while the feed connects anew is not heard by it.
+            self.now += 20_000
+            self.exchange.play_to(self.now)
+            await asyncio.wait([done], timeout=0.05)
+        await done
+
+
+async def test_a_whole_day_played_fast_is_complete_from_its_first_trade_on() -> None:
+    day: dict[str, Any] = {
+        "speed": 40_000.0, "until": DAY + 24 * HOUR + 2 * MINUTE, "wait_for_subscribers": True,
+    }  # fmt: skip
+    desk = Desk()
+    async with played(**day) as play, feeding(
+        play.exchange, desk, listing(account()), start_time=DAY
+    ):  # fmt: skip
+        await desk.reached(DAY + 24 * HOUR)
+    reader = desk.reader()
+    assert reader.taken == [row.id for row in ROWS]
+    assert reader.times == [row.time for row in ROWS]
+    assert reader.gaps == []
+    (join,) = reader.joins
+    assert (join.time, join.next_id) == (DAY + MINUTE, FIRST)
+    trades = [record for record in desk.published[XRP] if isinstance(record, Trades)]
+    columns = ("first_id", "last_id", "price", "quantity", "buyer_maker")
+    for column in columns:
+        values = [value for record in trades for value in getattr(record, column)]
+        assert values == [getattr(row, column) for row in ROWS]
+
+
+FAULTS: dict[str, Callable[[Any], None]] = {
+    "cut": lambda faults: faults.cut(),
+    "close": lambda faults: faults.close(1008, "Pong timeout"),
+    "stall": lambda faults: faults.stall(),
+    "garbage": lambda faults: faults.garbage("text"),
+    "invalid utf-8": lambda faults: faults.garbage("utf8"),
+    "half a frame": lambda faults: faults.garbage("truncated"),
+    "shutdown": lambda faults: faults.server_shutdown(0.3),
+    "skip": lambda faults: faults.skip("XRPETH", 9),
+    "duplicate": lambda faults: faults.duplicate("XRPETH", 9),
+    "reorder": lambda faults: faults.reorder("XRPETH", 5),
+    "delay": lambda faults: faults.delay("XRPETH", 3, 0.05),
+    "429": lambda faults: (faults.rest_fail(429, retry_after=2), faults.cut()),
+    "503": lambda faults: (faults.rest_fail(503, 2), faults.cut()),
+    "skip while rest is behind": lambda faults: (
+        faults.rest_behind(3, "XRPETH"),
+        faults.skip("XRPETH", 9),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+async def test_whatever_goes_wrong_each_trade_is_published_once(
+    fault: Callable[[Any], None],
+) -> None:
+    desk = Desk()
+    async with played() as play, feeding(
+        play.exchange, desk, listing(account()), start_time=DAY
+    ):  # fmt: skip
+        player = Player(play.exchange, desk)
+        await desk.until(lambda: desk.reader().joins)
+        await player.caught_up()
+        fault(play.exchange.faults)
+        await player.go(30)
+        await player.caught_up()
+    reader = desk.reader()
+    count = len(reader.taken)
+    assert reader.taken == [row.id for row in ROWS[:count]]
+    assert count >= len(ids(DAY + HOUR + 30 * MINUTE))
+    assert reader.gaps == []
+
+
+async def test_trades_that_nobody_has_become_a_gap_and_the_rest_goes_on() -> None:
+    desk = Desk()
+    async with played() as play, feeding(
+        play.exchange, desk, listing(account()), start_time=DAY
+    ) as feed:  # fmt: skip
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        lost = len(ids(player.now))
+        play.exchange.faults.lose("XRPETH", 3)
+        await player.go(30)
+        await desk.until(lambda: desk.reader().gaps)
+        await player.caught_up()
+        (gap,) = desk.reader().gaps
+        missing = [row.id for row in ROWS[lost : lost + 3]]
+        assert (gap.first_id, gap.last_id) == (missing[0], missing[-1])
+        assert (gap.from_time, gap.to_time) == (ROWS[lost - 1].time, ROWS[lost + 3].time)
+        assert "not to be had within 8 s" in gap.reason
+        assert set(missing).isdisjoint(desk.reader().taken)
+        await desk.until(lambda: not desk.state().gaps)
+        (status,) = feed.status()
+        assert (status.gaps, status.open_gaps) == (1, 0)
+
+
+async def test_what_comes_after_patience_is_published_late() -> None:
+    desk = Desk()
+    async with played() as play, feeding(
+        play.exchange, desk, listing(account()), start_time=DAY
+    ):  # fmt: skip
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        # All requests from now on, until the list is emptied: retries can't run out of it.
+        play.exchange.faults.rest_behind(10_000)
+        play.exchange.faults.skip("XRPETH", 3)
+        await player.go(30)
+        await desk.until(lambda: desk.reader().gaps)
+        (gap,) = desk.reader().gaps
+        play.exchange.faults.rest_behind(0)
+        await desk.until(lambda: not desk.reader().missing)
+        assert desk.reader().late == list(range(gap.first_id, (gap.last_id or 0) + 1))
+
+
+async def test_void_aggregates_use_up_their_ids() -> None:
+    desk = Desk()
+    async with played() as play, feeding(
+        play.exchange, desk, listing(account()), start_time=DAY
+    ):  # fmt: skip
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        play.exchange.faults.void("XRPETH", 2)
+        await player.go(30)
+        await player.caught_up()
+        reader = desk.reader()
+        assert [(gap.first_id, gap.last_id) for gap in reader.gaps] == [
+            (gap.first_id, gap.first_id) for gap in reader.gaps
+        ]
+        assert len(reader.gaps) == 2
+        assert reader.next_id is not None
+        assert len(reader.taken) + 2 == reader.next_id - FIRST
+
+
+async def test_silent_minutes_are_closed_by_clocks() -> None:
+    desk = Desk()
+    async with played() as play, feeding(
+        play.exchange, desk, listing(account()), start_time=DAY
+    ):  # fmt: skip
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        player.now = (player.now // MINUTE + 2) * MINUTE
+        for _ in range(60):
+            player.now += MINUTE
+            play.exchange.play_to(player.now + TAPE.grace)
+            await desk.reached(player.now)
+    clocks = [record for record in desk.published[XRP] if isinstance(record, Clock)]
+    assert len(clocks) > 10
+    for clock in clocks:
+        before = [row.id for row in ROWS if row.time < clock.time]
+        assert clock.last_id == before[-1]
+        assert clock.age >= TAPE.grace
+
+
+async def test_a_join_as_of_now_begins_with_the_current_candle() -> None:
+    desk = Desk()
+    async with played() as play:
+        player = Player(play.exchange, desk)
+        await player.go(7)
+        play.exchange.play_to(player.now + 20_000)
+        async with feeding(play.exchange, desk, listing(account())):
+            await desk.until(lambda: desk.reader().joins)
+            player.now += MINUTE
+            await player.caught_up()
+    (join,) = desk.reader().joins
+    assert join.time == DAY + HOUR + 8 * MINUTE
+    expected = ids(join.time, since=join.time - MINUTE)
+    assert join.next_id == expected[0]
+    assert desk.reader().taken[: len(expected)] == expected
+
+
+async def test_history_ends_where_the_first_candle_begins() -> None:
+    desk = Desk()
+    start = DAY + 20 * HOUR
+    async with played(XRPETH) as play:
+        play.exchange.play_to(start + 30_000)
+        async with feeding(play.exchange, desk, listing(account()), history_count=1_100):
+            await desk.until(lambda: desk.reader().joins)
+    (history,) = desk.reader().histories
+    assert desk.reader().joins[0].time == start + MINUTE
+    assert history.interval == MINUTE
+    assert history.time[-1] == start
+    assert len(history.time) == 1_100
+    assert {after - before for before, after in pairwise(history.time)} == {MINUTE}
+    rows = [row for row in ROWS if start - 5 * MINUTE <= row.time < start]
+    assert sum(history.volume[-5:]) == sum(row.quantity for row in rows)
+    epoch = desk.reader().epochs[0]
+    assert (epoch.base, epoch.interval) == ("XRP", MINUTE)
+    assert epoch.filters.lot_size == Decimal(1)
+
+
+async def test_accounts_join_and_leave_while_the_tape_runs() -> None:
+    desk = Desk()
+    first, second = account("a"), account("b")
+    async with played() as play, feeding(
+        play.exchange, desk, listing(first), start_time=DAY
+    ) as feed:  # fmt: skip
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        reader = desk.reader()
+        await feed.add(listing(first, second))
+        await desk.until(lambda: len(reader.joins) == 2)
+        assert [(join.account, join.epoch) for join in reader.joins] == [("a", 1), ("b", 1)]
+        await feed.add(listing(first, second, numbers=(2, 1)))
+        await desk.until(lambda: len(reader.joins) == 3)
+        assert (reader.joins[2].account, reader.joins[2].epoch) == ("a", 2)
+        await player.caught_up()
+        await feed.add(listing(second))
+        await desk.until(lambda: reader.leaves)
+        (leave,) = reader.leaves
+        assert (leave.account, leave.epoch) == ("a", 2)
+        assert leave.reason == "removed from the configuration"
+        await player.caught_up()
+        await feed.add(listing())
+        await desk.until(lambda: len(reader.leaves) == 2)
+        assert [entry.step for entry in desk.state().joins] == [JoinStep.LEFT, JoinStep.LEFT]
+        # Nobody takes part: nothing is published, until somebody does again, as of then.
+        await player.go(5)
+        await feed.add(listing(second, numbers=(2,)))
+        await desk.until(lambda: len(reader.joins) == 4)
+        await player.caught_up()
+        assert reader.taken == sorted(set(reader.taken))
+
+
+@pytest.mark.parametrize("status", ["BREAK", "END_OF_DAY", "SOMETHING_NEW"])
+async def test_a_delisted_symbol_leaves(status: str) -> None:
+    desk = Desk()
+    async with played() as play, feeding(
+        play.exchange, desk, listing(account()), start_time=DAY
+    ):  # fmt: skip
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        play.exchange.faults.set_status("XRPETH", status)
+        await desk.until(lambda: desk.reader().leaves)
+        (leave,) = desk.reader().leaves
+        assert leave.reason == f"delisted: its status was {status}"
+
+
+async def test_neither_a_halt_nor_an_empty_universe_is_a_delisting() -> None:
+    desk = Desk()
+    async with played() as play, feeding(
+        play.exchange, desk, listing(account()), start_time=DAY
+    ) as feed:  # fmt: skip
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        play.exchange.faults.set_status("XRPETH", "HALT")
+        instrument = feed._instruments[XRP]
+        await feed._look(instrument)
+        play.exchange.faults.empty_exchange_info()
+        await feed._look(instrument)
+        assert instrument.delisted == ""
+
+
+async def test_an_unknown_symbol_is_told_and_the_others_go_on() -> None:
+    desk = Desk()
+    wrong = "BINANCE:NOSUCH"
+    async with (
+        played() as play,
+        feeding(
+            play.exchange,
+            desk,
+            listing(account(instrument=wrong), instrument=wrong),
+            listing(account()),
+            start_time=DAY,
+        ) as feed,
+    ):
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        problem = {status.instrument: status.problem for status in feed.status()}
+        assert problem[XRP] == ""
+        assert problem[wrong].startswith("BINANCE:NOSUCH can't be fed:")
+        assert "check its spelling in the instruments" in problem[wrong]
+        assert wrong not in desk.published
+
+
+async def test_an_account_in_another_currency_is_told_and_the_others_join() -> None:
+    desk = Desk()
+    async with (
+        played() as play,
+        feeding(
+            play.exchange,
+            desk,
+            listing(account("wrong", quote="USDT"), account("right")),
+            start_time=DAY,
+        ) as feed,
+    ):
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        assert [join.account for join in desk.reader().joins] == ["right"]
+        assert "counts in USDT but XRPETH is quoted in ETH" in feed.status()[0].problem
+
+
+async def test_an_instrument_of_another_exchange_is_refused() -> None:
+    desk = Desk()
+    async with played() as play, feeding(play.exchange, desk) as feed:
+        with pytest.raises(ValueError, match="name it BINANCE:SYMBOL"):
+            await feed.add(listing(instrument="KRAKEN:XRPETH"))
+
+
+async def test_a_restart_goes_on_from_the_stored_state() -> None:
+    desk = Desk()
+    async with played() as play:
+        player = Player(play.exchange, desk)
+        async with feeding(play.exchange, desk, listing(account()), start_time=DAY):
+            await player.caught_up()
+            older = dict(desk.stored)
+            await player.go(10)
+            await player.caught_up()
+        await player.go(60)
+        # The state may be older than what stands on the topic.
+        desk.stored = older
+        desk.reader().restarted = True
+        async with feeding(play.exchange, desk, listing(account()), start_time=DAY):
+            await player.caught_up()
+    reader = desk.reader()
+    assert reader.taken == [row.id for row in ROWS[: len(reader.taken)]]
+    assert reader.repeats
+    assert len(reader.joins) == 1
+    assert reader.gaps == []
+
+
+async def fed_until_failure(exchange: LocalExchange, desk: Desk) -> None:
+    async with feeding(exchange, desk, listing(account())) as feed:
+        await asyncio.wait_for(desk.failed.wait(), PATIENCE)
+        await feed.close()
+
+
+async def test_a_join_whose_acknowledgement_was_lost_is_repeated_as_it_was() -> None:
+    desk = Desk()
+    desk.fail = bool  # whatever has records: here, the join's
+    async with played() as play:
+        player = Player(play.exchange, desk)
+        with pytest.raises(ExceptionGroup) as failure:
+            await fed_until_failure(play.exchange, desk)
+        assert failure.group_contains(PublishError)
+        (entry,) = desk.state().joins
+        assert entry.step is JoinStep.DECIDED
+        await player.go(30)
+        desk.fail = lambda _: False
+        desk.reader().restarted = True
+        async with feeding(play.exchange, desk, listing(account())):
+            await player.caught_up()
+    first, again = desk.reader().joins
+    assert first == again
+    assert desk.reader().taken == ids(player.now, since=again.time - MINUTE)[
+        : len(desk.reader().taken)
+    ]  # fmt: skip
+
+
+async def test_two_markets_share_a_clock() -> None:
+    desk = Desk()
+    quiet = dataclasses.replace(BTCUSDT, rate=0.0001)
+    dollars = account("d", quote="USDT", instrument=BTC)
+    async with (
+        played(XRPETH, quiet) as play,
+        feeding(
+            play.exchange,
+            desk,
+            listing(account()),
+            listing(dollars, instrument=BTC),
+            start_time=DAY + HOUR,
+        ),
+    ):
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        await desk.reached(DAY + HOUR, BTC)
+
+
+async def test_a_busy_market_is_sent_in_bulk_and_a_quiet_one_at_once() -> None:
+    desk = Desk()
+    busy = SyntheticMarket("BTCUSDT", "BTC", "USDT", rate=200.0)
+    dollars = account("d", quote="USDT", instrument=BTC)
+    async with played(busy, history_ms=MINUTE) as play, feeding(
+        play.exchange, desk, listing(dollars, instrument=BTC)
+    ) as feed:  # fmt: skip
+        await desk.until(lambda: desk.reader(BTC).joins)
+        for minute in range(1, 4):
+            play.exchange.play_to(DAY + minute * MINUTE)
+            await asyncio.sleep(0.001)
+        await desk.reached(DAY + 2 * MINUTE, BTC)
+        sizes = [len(r.id) for r in desk.published[BTC] if isinstance(r, Trades)]
+        assert max(sizes) > 50
+        assert max(sizes) <= TAPE.flush_count
+        await feed.remove(BTC)
+        assert feed.status() == []
