@@ -13,6 +13,16 @@ import pytest
 
 from app import data
 from app.config import Settings, load
+from app.config_sections import (
+    AllocationSection,
+    Database,
+    ExecutionSection,
+    Kafka,
+    Market,
+    RiskSection,
+    Section,
+    Worker,
+)
 from app.core.events import AllocationMethod
 from app.errors import USAGE, ConfigurationError
 from app.times import format_time, parse_duration, parse_time
@@ -257,3 +267,15 @@ def test_times_and_durations_have_several_forms() -> None:
     for text in ("yesterday", "2019-13-01", ""):
         with pytest.raises(ValueError, match="is no time"):
             parse_time(text)
+
+
+def test_the_manual_names_every_key() -> None:
+    manual = (data.PACKAGE.parent / "docs" / "configuration.md").read_text()
+    sections: dict[str, type[Section]] = {"kafka": Kafka, "market": Market, "worker": Worker}
+    sections |= {"allocation": AllocationSection, "risk": RiskSection}
+    sections |= {"execution": ExecutionSection}
+    for section, model in sections.items():
+        for name in set(model.model_fields) - {"password"}:
+            assert f"`{section}.{name}`" in manual
+    for name, field in Database.model_fields.items():
+        assert name == "password" or f"`{field.alias or name}`" in manual

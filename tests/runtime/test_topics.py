@@ -95,6 +95,19 @@ def test_each_says_what_it_is_and_what_it_keeps() -> None:
         assert ("retention.ms" in settings) == (topic.cleanup == "delete")
 
 
+def test_the_manual_has_a_line_for_each_that_says_the_same() -> None:
+    manual = (data.PACKAGE.parent / "docs" / "topics.md").read_text()
+    for topic in declared().values():
+        if topic.name.startswith("state-"):
+            continue
+        kept = {"forever": "forever", None: "newest of each key"}.get(
+            topic.retention_days, f"{topic.retention_days} days"
+        )
+        records = " ".join(f"`{tag}`" for tag in topic.records)
+        line = f"| `{topic.name}` | {topic.key} | {topic.partitions} | {kept} | {records} |"
+        assert line in manual
+
+
 @pytest.fixture
 def change(tmp_path: Path) -> Callable[[str, str, str], Path]:
     def replace(file: str, old: str, new: str) -> Path:
