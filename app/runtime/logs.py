@@ -9,7 +9,14 @@ import structlog
 
 
 def configure(level: str) -> None:
-    """Write events of at least `level` (debug, info, warning, error)."""
+    """Log to standard error from here on.
+
+    Args:
+        level: The least level that is written: debug, info, warning or error.
+    """
+    for chatty in ("websockets", "aiokafka", "asyncio"):
+        # Their debug lines cost much even where Faust's handler throws them away.
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     # The real standard error: Faust puts its own log, with a level of its own, in its place.
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if sys.stderr.isatty():

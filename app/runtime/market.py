@@ -130,6 +130,11 @@ class MarketIntake:
             [self._states.progress_entry(owned, self._counts) for owned in self._owned.values()]
         )
 
+    async def close(self) -> None:
+        """Stop feeding and wait until nothing is under way."""
+        self.revoke()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
     async def _open(self, owned: dict[int, Partition]) -> None:
         venue = _venue(self._settings)
         states = {

@@ -81,4 +81,7 @@ class Intake(Protocol):
         """Return the next offset to read again after a crash, by partition."""
 
     async def checkpoint(self) -> None:
-        """Write down the progress; called now and then, and before a clean stop."""
+        """Write down the progress; called now and then."""
+
+    async def close(self) -> None:
+        """End what goes on by itself, before a clean stop."""

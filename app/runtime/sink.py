@@ -73,6 +73,9 @@ class SinkIntake:
     async def checkpoint(self) -> None:
         """Do nothing: the progress stands in the database."""
 
+    async def close(self) -> None:
+        """Do nothing: the sink acts only when it is fed."""
+
 
 def _item(stored: Stored) -> Inbound | Skipped:
     """Return the record to store; foreign bytes that are none have their dead letter already."""

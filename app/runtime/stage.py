@@ -96,6 +96,9 @@ class StageRuntime:
             ]
         )
 
+    async def close(self) -> None:
+        """Do nothing: a stage acts only when it is fed."""
+
     async def _open(self, number: int, places: Mapping[Place, int | None]) -> dict[Place, int]:
         for topic in self.stage.inputs:
             if Place(topic, number) not in places:
