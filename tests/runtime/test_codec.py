@@ -369,10 +369,15 @@ def test_what_could_not_be_read_is_not_written(value: Any) -> None:
         encode_state(cls(value))
 
 
-@pytest.mark.parametrize("value", ["1E+41", "1E-41", "-1E+40"])
+@pytest.mark.parametrize("value", ["1E+41", "1E-41", "-1E+40", "1E+400000000", "1E-400000000"])
 def test_numbers_with_too_many_digits_are_not_written(value: str) -> None:
     with pytest.raises(EncodeError, match="40 digits"):
         encode_state(Inner(Decimal(value), Colour.RED))
+
+
+def test_zero_is_one_text_whatever_its_exponent() -> None:
+    for zero in ("0", "-0", "0E+400000000", "0E-400000000"):
+        assert encode_state(Inner(Decimal(zero), Colour.RED)) == '{"number":"0","colour":"red"}'
 
 
 def test_a_type_without_a_wire_form_is_refused_at_once() -> None:
