@@ -42,7 +42,7 @@ class PostgresTransaction:
     async def insert(self, table: Table, batch: Sequence[Row]) -> None:
         """Add rows; one whose key is there already is left as it is.
 
-        Straight COPY first: it is twice as fast as staging, and repeats are rare. One repeat
+        Straight COPY first: it is up to twice as fast as staging, and repeats are rare. One repeat
         takes it back, and the batch is staged.
 
         Raises:
