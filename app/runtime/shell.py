@@ -1,4 +1,4 @@
-"""The Faust shell: what a consumer group reads enters an intake, one event per fetched batch.
+"""The Faust shell: what a consumer group reads enters an intake, whole batches at a time.
 
 Faust gives the group, the worker and the agent. What it measurably loses is not used: no acks in
 its bookkeeping (they skip offsets), no sends, no tables. The agent hands whole fetched batches to
@@ -30,14 +30,7 @@ log = structlog.get_logger()
 FETCH_WAIT_MS = 250
 REQUEST_TIMEOUT_MS = 40_000
 COMMIT_SECONDS = 1.0
-
-
-class BatchMessage(FaustMessage):  # type: ignore[misc]
-    """One event for Faust that carries everything one fetch returned."""
-
-    __slots__ = ("batches",)
-
-    batches: Mapping[Place, list[Stored]]
+MOST_PENDING = 5_000  # records in memory beyond which reading waits
 
 
 class _Client(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -132,35 +125,30 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
                 continue
             if not self.flow_active:
                 continue  # the rebalance that stopped the flow seeks again
-            shell.idle.clear()
-            message = self._batch(records)
-            await self.wait_first(self.callback(message), self.suspend_flow.wait())
-            await self.wait_first(shell.idle.wait(), self.suspend_flow.wait())
+            # Taken from the client at once, whether or not the agent is free: what stays in its
+            # buffer is left out of the next long poll, and waits until that one returns.
+            if shell.offer(records, self.app.consumer_generation_id):
+                wake = _wake(records, self.app.consumer_generation_id)
+                await self.wait_first(self.callback(wake), self.suspend_flow.wait())
+            await self.wait_first(shell.room.wait(), self.suspend_flow.wait())
 
-    def _batch(self, records: Mapping[Any, list[Any]]) -> BatchMessage:
-        shell: Shell = self.app.shell
-        first = next(iter(records))
-        message = BatchMessage(
-            topic=first.topic,
-            partition=first.partition,
-            offset=records[first][0].offset,
-            timestamp=0.0,
-            timestamp_type=0,
-            headers=None,
-            key=b"",
-            value=b"",
-            checksum=None,
-            tp=TP(first.topic, first.partition),
-            generation_id=self.app.consumer_generation_id,
-        )
-        message.batches = {
-            shell.place(tp): [
-                Stored(shell.place(tp).topic, tp.partition, record.offset, record.key, record.value)
-                for record in batch
-            ]
-            for tp, batch in records.items()
-        }
-        return message
+
+def _wake(records: Mapping[Any, list[Any]], generation: int) -> FaustMessage:
+    """Return the one event that tells an idle agent that something was read."""
+    first = next(iter(records))
+    return FaustMessage(
+        topic=first.topic,
+        partition=first.partition,
+        offset=records[first][0].offset,
+        timestamp=0.0,
+        timestamp_type=0,
+        headers=None,
+        key=b"",
+        value=b"",
+        checksum=None,
+        tp=TP(first.topic, first.partition),
+        generation_id=generation,  # Faust drops events of another one
+    )
 
 
 class _Transport(driver.Transport):  # type: ignore[misc]
@@ -216,14 +204,17 @@ class Shell:
 
     Attributes:
         app: The Faust app: one consumer group.
-        idle: Set while no batch is being taken; the consumer fetches no further until then.
+        room: Set while less is pending than one may hold in memory; reading waits for it.
         intake: Whom it feeds; set before the app starts.
     """
 
     def __init__(self, name: str, topics: tuple[str, ...], prefix: str, app: StageApp) -> None:
         self.name = name
         self.app = app
-        self.idle = asyncio.Event()
+        self.room = asyncio.Event()
+        self.room.set()
+        self._pending = Pending()
+        self._idle = True
         self.intake: Intake
         self._prefix = prefix
         self._taking = asyncio.Lock()
@@ -252,12 +243,31 @@ class Shell:
                 for tp, offset in committed.items()
             }
             async with self._taking:
+                self._pending.clear()
+                self._idle = True  # an event under way when the partitions went may be lost
                 resume = await self.intake.assign(places)
         except Exception as error:  # noqa: BLE001 - Faust would log it and go on without us
             exit_with(error, stage=self.name)
         self._committed = {}
         log.info("assigned", stage=self.name, partitions=len(places))
         return {TP(self._prefix + place.topic, place.partition): at for place, at in resume.items()}
+
+    def offer(self, records: Mapping[Any, list[Any]], generation: int) -> bool:
+        """Add what was read to what is pending; return whether the agent must be woken."""
+        self._pending.add(
+            generation,
+            {
+                self.place(tp): [
+                    Stored(self.place(tp).topic, tp.partition, r.offset, r.key, r.value)
+                    for r in batch
+                ]
+                for tp, batch in records.items()
+            },
+        )
+        if self._pending.count >= MOST_PENDING:
+            self.room.clear()
+        wake, self._idle = self._idle, False
+        return wake
 
     def waits_for(self, what: str) -> None:
         """Say what the intake waits for outside; empty when it goes on."""
@@ -267,6 +277,8 @@ class Shell:
 
     def revoke(self) -> None:
         """Let the intake forget its partitions."""
+        self._pending.clear()
+        self.room.set()
         self.intake.revoke()
 
     async def commit(self) -> None:
@@ -299,16 +311,51 @@ class Shell:
 
     async def _agent(self, stream: Any) -> None:
         # No acks through Faust: it would commit past what was never acknowledged.
-        async for event in stream.noack().events():
+        async for _ in stream.noack().events():
             try:
-                await self._take(event.message)
+                while self._pending.count:
+                    await self._take()
             except Exception as error:  # noqa: BLE001 - raised, it would be acknowledged
                 exit_with(error, stage=self.name)
-            finally:
-                self.idle.set()
+            self._idle = True
 
-    async def _take(self, message: BatchMessage) -> None:
+    async def _take(self) -> None:
         async with self._taking:
-            if message.generation_id == self.app.consumer_generation_id:
+            generation, batches = self._pending.pop()
+            self.room.set()
+            if generation == self.app.consumer_generation_id:
                 with self.watchdog.working():
-                    await self.intake.take(message.batches)
+                    await self.intake.take(batches)
+
+
+class Pending:
+    """What was read and not yet taken, of one generation of the group.
+
+    Attributes:
+        count: How many records.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._generation = 0
+        self._batches: dict[Place, list[Stored]] = {}
+
+    def add(self, generation: int, batches: Mapping[Place, list[Stored]]) -> None:
+        """Add batches; those of an older generation are dropped, their new owner reads them."""
+        if generation != self._generation:
+            self.clear()
+            self._generation = generation
+        for place, batch in batches.items():
+            self._batches.setdefault(place, []).extend(batch)
+            self.count += len(batch)
+
+    def pop(self) -> tuple[int, dict[Place, list[Stored]]]:
+        """Return everything and its generation, and hold nothing any more."""
+        batches = self._batches
+        self.clear()
+        return self._generation, batches
+
+    def clear(self) -> None:
+        """Hold nothing any more."""
+        self._batches = {}
+        self.count = 0
