@@ -121,6 +121,12 @@ def test_a_gap_makes_its_candles_incomplete() -> None:
     assert [one.complete for one in made] == [False, False, True]
 
 
+def test_a_gap_that_begins_in_a_closed_interval_does_not_touch_it() -> None:
+    first, last = trades((1, 0, "10", "1")), trades((4, 7, "11", "1"))
+    made = candles(first, clock(MINUTE, 1), gap(2, 3, 0, 70_000), last, clock(2 * MINUTE, 4))
+    assert [(one.revision, one.complete) for one in made] == [(0, True), (0, False), (1, True)]
+
+
 def test_late_trades_make_a_revision_and_nothing_else() -> None:
     made = outputs(
         trades((1, 0, "10", "1")),

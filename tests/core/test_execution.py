@@ -629,6 +629,28 @@ def test_a_crash_after_any_record_changes_no_byte(scenario: Scenario, seed: int)
     assert driven(scenario, seed + 1).outputs == whole.outputs
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crash_between_two_accounts_changes_no_byte(seed: int) -> None:
+    """One account is booked while the other is in the middle of its fills."""
+    each = [
+        Trade(FIRST_ID + k, START + 300 * k, Decimal(10), Decimal(1), buyer_maker=False)
+        for k in range(20)
+    ]
+    head: list[Record] = []
+    queue: list[Message] = []
+    for name in ("paper", "shadow"):
+        head.append(builders.epoch(of=builders.account(name), interval=INTERVAL))
+        head.append(join(INTERVAL, FIRST_ID, account=name))
+    for k in range(1, 6):
+        for name in ("paper", "shadow"):
+            held = builders.orders(k * INTERVAL, order(f"{name}/{k}", "9"), account=name)
+            queue.append(sent(k, held))
+    stream = [*head, *(streams.record(each[k : k + 2]) for k in range(0, len(each), 2))]
+    topics = {"trades": inputs("trades", stream), "orders": inputs("orders", queue)}
+    whole = survives(machine, ExecutionState, topics, seed)
+    assert len(whole.outputs) > 30
+
+
 @settings(max_examples=25, deadline=None)
 @given(scenarios(), st.data())
 def test_two_cuts_of_one_stream_give_the_same_bytes(
