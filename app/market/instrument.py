@@ -110,6 +110,7 @@ class Instrument:
     _backfill: Backfill | None = None
     _filling: asyncio.Task[None] | None = None
     _subscribed: bool = False
+    _finish_at: float = 0.0
     _joining: _Joining = field(default_factory=_Joining)
 
     @property
@@ -182,15 +183,14 @@ class Instrument:
                 await self._leave()
                 await self._join()
                 await self._flush()
-                if not self._taking_part() and not self._wanting():
-                    await self._stop()
+                await self._finish()
                 await self.around.time.wait(self._wake, self._pause())
         finally:
             await self._stop()
 
     def _resume(self) -> None:
-        # As of a fresh start, where nobody takes part: then it begins with a join.
-        if self.state.last_id is not None and self._taking_part():
+        # Where nobody takes part any more, it begins anew with a join.
+        if self.state.last_id is not None and (self._taking_part() or self._finishing()):
             self._begin(self.state)
 
     def _begin(self, state: FeedState) -> None:
@@ -258,6 +258,10 @@ class Instrument:
         now = self.around.time.monotonic()
         deadline = None if self.tape is None else self.tape.deadline(now)
         due = [] if deadline is None else [deadline]
+        if self.tape is not None and not self._taking_part() and not self._wanting():
+            due.append(self._finish_at)
+        if self._leaving():
+            due.append(self._joining.not_before)
         if self._wanting() and self._joining.task is None:
             due.append(self._joining.not_before)
         return max(0.0, min(due) - now) if due else None
@@ -281,12 +285,22 @@ class Instrument:
             account.name: number for account, number in pairs if (account.name, number) not in done
         }
 
-    async def _leave(self) -> None:
+    def _leaving(self) -> list[AccountJoin]:
         listed = [] if self.delisted else [account.name for account in self.listing.accounts]
-        leaving = [entry for entry in self._taking_part() if entry.account not in listed]
-        if not leaving:
+        return [entry for entry in self._taking_part() if entry.account not in listed]
+
+    async def _leave(self) -> None:
+        leaving = self._leaving()
+        if not leaving or self.around.time.monotonic() < self._joining.not_before:
             return
-        time = self._closed() + self.listing.interval
+        try:
+            now = await self._exchange_now()
+        except RestError as error:
+            self._complain(str(error))
+            return
+        interval = self.listing.interval
+        # The topic may be ahead of the state after a crash, but not ahead of the exchange.
+        time = max(self._closed(), now // interval * interval) + interval
         reason = self.delisted or REMOVED
         records: list[Record] = [
             Leave(self.listing.instrument, entry.account, entry.number, time, reason)
@@ -295,6 +309,35 @@ class Instrument:
         left = [replace(entry, time=time, step=JoinStep.LEFT) for entry in leaving]
         log.info("left", instrument=self.listing.instrument, time=time, reason=reason)
         await self._publish(records, _with(self._current(), left))
+        self._finish_at = self.around.time.monotonic() + self.around.tape.patience
+
+    def _finishing(self) -> bool:
+        """Whether candles that somebody who left still took part in are not closed yet."""
+        times = [entry.time for entry in self.state.joins if entry.step is JoinStep.LEFT]
+        return max(times, default=0) > self._closed()
+
+    async def _finish(self) -> None:
+        """Stop once nobody takes part and the last one's candles are closed."""
+        if self.tape is None or self._taking_part() or self._wanting():
+            return
+        if not self._finishing():
+            await self._stop()
+            return
+        if self.around.time.monotonic() < self._finish_at:
+            return
+        # A delisted symbol's streams may be silent for good: then only REST tells the time.
+        self._finish_at = self.around.time.monotonic() + self.around.retry_pause
+        until = max(entry.time for entry in self.state.joins)
+        patience = int(self.around.tape.patience * 1000) + self.around.tape.grace
+        try:
+            over = await self.around.rest.server_time() - patience >= until
+        except RestError as error:
+            self._complain(str(error))
+            return
+        records = self.tape.give_up(until) if over else []
+        if records:
+            await self._publish(records, self.tape.state)
+            self.wake()
 
     def _closed(self) -> int:
         if self.tape is not None:
@@ -343,7 +386,8 @@ class Instrument:
         if decided and self.tape is not None:
             base = decided[0] - interval
         else:
-            now = await self._exchange_now()
+            start = None if self.tape else around.start_time
+            now = await self._exchange_now() if start is None else start
             base = max(self._closed(), now // interval * interval)
         first = None if self.tape else await first_trade(around.rest, self.symbol, base)
         history = await past_candles(
@@ -352,8 +396,6 @@ class Instrument:
         return Preparation(base, info, history, first)
 
     async def _exchange_now(self) -> int:
-        if self.around.start_time is not None:
-            return self.around.start_time
         newest = max((self.around.times.get(number, 0) for number in self._connections), default=0)
         return newest or await self.around.rest.server_time()
 

@@ -213,6 +213,12 @@ class Tape:
             records += self._take_clock(now)
         return records
 
+    def give_up(self, time: int) -> list[Record]:
+        """Return what closes candles up to a boundary that no connection will ever tell of."""
+        if self._ready or self._sequence.hole() is not None or time <= self.closed:
+            return []
+        return self._clock_at(time, time, incomplete=True)
+
     def _offer(self, arrived: Arrived) -> None:
         self._queue(self._sequence.offer(arrived))
 
@@ -359,9 +365,11 @@ class Tape:
     def _clock(self, newest: int, *, incomplete: bool = False) -> list[Record]:
         settled = newest - self._settings.grace
         time = settled // self._interval * self._interval
-        if time <= self.closed:
-            return []
-        clock = Clock(self.state.instrument, time, max(self.state.last_id or 0, 0), newest - time)
+        return self._clock_at(time, newest, incomplete=incomplete) if time > self.closed else []
+
+    def _clock_at(self, time: int, newest: int, *, incomplete: bool) -> list[Record]:
+        last_id = max(self.state.last_id or 0, 0)
+        clock = Clock(self.state.instrument, time, last_id, newest - time)
         records: list[Record] = [self._open_gap(time), clock] if incomplete else [clock]
         self.state = replace(self.state, last_clock=time)
         return records

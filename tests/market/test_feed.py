@@ -15,6 +15,7 @@ from app.core.events import Clock, Trades
 from app.market.dumps import read_dump
 from app.market.exchange import LocalExchange, SyntheticMarket
 from app.market.state import JoinStep
+from app.market.tape import TapeSettings
 from tests.market.binance.feeding import (
     BTC,
     MINUTE,
@@ -63,13 +64,18 @@ class Player:
         await done
 
 
-async def test_a_whole_day_played_fast_is_complete_from_its_first_trade_on() -> None:
+@pytest.mark.parametrize(
+    "tape", [TAPE, dataclasses.replace(TAPE, buffer=20, flush_count=10)], ids=["usual", "tiny"]
+)
+async def test_a_whole_day_played_fast_is_complete_from_its_first_trade_on(
+    tape: TapeSettings,
+) -> None:
     day: dict[str, Any] = {
         "speed": 40_000.0, "until": DAY + 24 * HOUR + 2 * MINUTE, "wait_for_subscribers": True,
     }  # fmt: skip
     desk = Desk()
     async with played(**day) as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY
+        play.exchange, desk, listing(account()), start_time=DAY, tape=tape
     ):  # fmt: skip
         await desk.reached(DAY + 24 * HOUR)
     reader = desk.reader()
@@ -269,12 +275,44 @@ async def test_accounts_join_and_leave_while_the_tape_runs() -> None:
         await feed.add(listing())
         await desk.until(lambda: len(reader.leaves) == 2)
         assert [entry.step for entry in desk.state().joins] == [JoinStep.LEFT, JoinStep.LEFT]
+        play.exchange.play_to(reader.leaves[1].time + TAPE.grace)
         # Nobody takes part: nothing is published, until somebody does again, as of then.
-        await player.go(5)
+        await desk.until(lambda: reader.closed >= reader.leaves[1].time)
+        before = len(desk.published[XRP])
+        await player.go(60)
+        assert len(desk.published[XRP]) == before
         await feed.add(listing(second, numbers=(2,)))
         await desk.until(lambda: len(reader.joins) == 4)
         await player.caught_up()
         assert reader.taken == sorted(set(reader.taken))
+
+
+async def test_an_outage_closes_candles_as_incomplete_and_late_trades_follow() -> None:
+    desk = Desk()
+    few: dict[str, Any] = {"connections_per_window": 1, "connection_window_seconds": 2.0}
+    async with played(**few) as play, feeding(
+        play.exchange, desk, listing(account()), start_time=DAY
+    ) as feed:  # fmt: skip
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        reader = desk.reader()
+        play.exchange.faults.cut()
+        await player.go(20)
+        await desk.until(lambda: reader.gaps)
+        assert reader.gaps[0].last_id is None
+        await player.go(20)
+        await desk.reached((player.now - TAPE.grace) // MINUTE * MINUTE)
+        assert len([gap for gap in reader.gaps if gap.last_id is None]) > 1
+        assert "could not be reached" in feed.status()[0].problem
+        async with asyncio.timeout(PATIENCE):
+            while not reader.late:
+                await player.caught_up()
+        assert feed.status()[0].problem == ""
+        await player.caught_up()
+    published = sorted(reader.taken + reader.late)
+    assert published == [row.id for row in ROWS[: len(published)]]
+    assert reader.late
+    assert not reader.missing
 
 
 @pytest.mark.parametrize("status", ["BREAK", "END_OF_DAY", "SOMETHING_NEW"])
@@ -289,6 +327,9 @@ async def test_a_delisted_symbol_leaves(status: str) -> None:
         await desk.until(lambda: desk.reader().leaves)
         (leave,) = desk.reader().leaves
         assert leave.reason == f"delisted: its status was {status}"
+        # Its last candle is closed, though its streams may never tell the time again.
+        player.exchange.play_to(leave.time + TAPE.grace + int(TAPE.patience * 1000))
+        await desk.reached(leave.time)
 
 
 async def test_neither_a_halt_nor_an_empty_universe_is_a_delisting() -> None:
@@ -423,7 +464,7 @@ async def test_two_markets_share_a_clock() -> None:
 
 async def test_a_busy_market_is_sent_in_bulk_and_a_quiet_one_at_once() -> None:
     desk = Desk()
-    busy = SyntheticMarket("BTCUSDT", "BTC", "USDT", rate=200.0)
+    busy = SyntheticMarket("BTCUSDT", "BTC", "USDT", rate=20.0)
     dollars = account("d", quote="USDT", instrument=BTC)
     async with played(busy, history_ms=MINUTE) as play, feeding(
         play.exchange, desk, listing(dollars, instrument=BTC)

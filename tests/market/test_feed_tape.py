@@ -8,13 +8,14 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.events import Clock, Record, Trades
+from app.core.events import Clock, Epoch, Join, Record, Series, Trades
 from app.market.dumps import Aggregate
 from app.market.holes import Arrived, Hole, Sequence
 from app.market.sources import Sources
 from app.market.state import FeedState
 from app.market.tape import VOID, Tape, TapeSettings
 from app.runtime.codec import decode_state, encode_state
+from tests.core.builders import account, filters
 from tests.market.binance.reading import Reader
 
 MINUTE = 60_000
@@ -34,7 +35,11 @@ def state(last_id: int = 99) -> FeedState:
 
 
 def reader(next_id: int) -> Reader:
-    return Reader(MINUTE, next_id, START, most=SETTINGS.flush_count)
+    fresh = Reader(MINUTE, most=SETTINGS.flush_count)
+    of = account(instruments=(NAME,))
+    epoch = Epoch(NAME, of, 1, filters(), "BTC", MINUTE, 1)
+    fresh.take([epoch, Join(NAME, of.name, 1, START + MINUTE, next_id, Series.AGGREGATE)])
+    return fresh
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from app.core.events import Clock, Epoch, Gap, History, Join, Leave, Record, Trades
+from app.core.tape import Tape
 from app.market.tape import VOID
 
 
@@ -43,37 +44,60 @@ class Reader:
     restarted: bool = False
     repeats: list[int] = field(default_factory=list)
 
+    # What candles and execution read the topic with: it must agree at every step.
+    core: Tape = field(default_factory=Tape)
+
     def take(self, records: Iterable[Record]) -> None:
         for record in records:
-            if isinstance(record, Trades):
-                self._trades(record)
-            elif isinstance(record, Gap):
-                self._gap(record)
-            elif isinstance(record, Clock):
-                self._clock(record)
-            elif isinstance(record, Join):
-                self._join(record)
-            elif isinstance(record, Leave):
-                assert record.time == self.closed + self.interval
-                self.leaves.append(record)
-            elif isinstance(record, History):
-                self.histories.append(record)
-            else:
-                assert isinstance(record, Epoch)
-                self.epochs.append(record)
+            self._take_into_core(record)
+            self._take(record)
+            assert self.core.waiting() == ""
+            if self.core.state.members:
+                assert self.core.state.next_id == self.next_id
+                assert self.core.state.closed == self.closed
+
+    def _take_into_core(self, record: Record) -> None:
+        if isinstance(record, Epoch):
+            self.core.adopt(record)
+        elif isinstance(record, Join):
+            self.core.join(record)
+        elif isinstance(record, Leave):
+            self.core.leave(record)
+        else:
+            list(self.core.take(record))
+
+    def _take(self, record: Record) -> None:
+        if isinstance(record, Trades):
+            self._trades(record)
+        elif isinstance(record, Gap):
+            self._gap(record)
+        elif isinstance(record, Clock):
+            self._clock(record)
+        elif isinstance(record, Join):
+            self._join(record)
+        elif isinstance(record, Leave):
+            assert record.time > self.closed, "the candle to leave at was closed"
+            assert record.time % self.interval == 0
+            self.leaves.append(record)
+        elif isinstance(record, History):
+            self.histories.append(record)
+        else:
+            assert isinstance(record, Epoch)
+            self.epochs.append(record)
 
     def _join(self, record: Join) -> None:
         assert self.epochs[-1].account.name == record.account, "an epoch comes before its join"
         assert self.epochs[-1].number == record.epoch
         assert record.time % self.interval == 0
         assert record.time > self.closed, "the candle to join at was closed"
-        if self.next_id is None:
-            self.next_id = record.next_id
-            self.closed = record.time - self.interval
-        if not self.restarted:
-            assert record.next_id >= self.next_id
-            self.next_id = record.next_id
         self.joins.append(record)
+        if self.restarted and self.next_id is not None:
+            return
+        # The first account, and the first after all have left, begins anew.
+        if self.next_id is None or self.next_id != record.next_id:
+            assert record.next_id >= (self.next_id or 0)
+            self.closed = record.time - self.interval
+        self.next_id = record.next_id
 
     def _clock(self, record: Clock) -> None:
         assert self.next_id is not None
