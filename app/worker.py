@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import faust
+import faust.cli.base
 import uvloop
 
+from app import cli
 from app.config import Settings, load
+from app.errors import LockstepError
 from app.runtime.faust_settings import faust_settings
 from app.runtime.process import Process
 from app.runtime.shell import Boot, StageApp, Together
@@ -38,4 +42,14 @@ class Umbrella(faust.App):  # type: ignore[misc]
         return [self.process, Together(self.stages, beacon=self.beacon)]
 
 
-app = Umbrella(load())
+def _settings() -> Settings:
+    try:
+        return load()
+    except LockstepError as error:
+        # Faust imports this module before it runs anything, and would show a traceback.
+        sys.stderr.write(f"Error: {error}\n")
+        raise SystemExit(error.exit_code) from None
+
+
+app = Umbrella(_settings())
+cli.install(faust.cli.base.cli)

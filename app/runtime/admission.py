@@ -9,7 +9,7 @@ import orjson
 from app.core.events import Command, DeadLetter, Message, Record
 from app.core.flow import Stage
 from app.errors import BugError
-from app.runtime.codec import DecodeError, decode, encode
+from app.runtime.codec import DecodeError, decode, encode, readable
 from app.runtime.ports import Entry, Stored
 from app.runtime.topics import records_of
 
@@ -88,7 +88,7 @@ def dead_letter(stored: Stored, reader: str, reason: str) -> Entry:
         topic=stored.topic,
         partition=stored.partition,
         offset=stored.offset,
-        key=(stored.key or b"").decode(errors="backslashreplace")[:1000],
+        key=readable(stored.key)[:1000],
         stage=reader,
         reason=reason[:1000],
         payload=base64.b64encode(value[:LONGEST_PAYLOAD]).decode(),

@@ -5,13 +5,29 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
+from faust import SASLCredentials, SSLCredentials
+
 from app.config import Settings
+
+
+def _credentials(security: dict[str, Any]) -> Any:
+    """Return how Faust proves who it is, from what aiokafka's own clients are given."""
+    context = security.get("ssl_context")
+    if "sasl_mechanism" in security:
+        return SASLCredentials(
+            username=security["sasl_plain_username"],
+            password=security["sasl_plain_password"],
+            mechanism=security["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context else None
 
 
 def faust_settings(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments for `faust.App`."""
     return {
         "broker": [f"kafka://{server}" for server in settings.kafka.bootstrap.split(",")],
+        "broker_credentials": _credentials(settings.kafka.security()),
         "store": "memory://",  # no Faust tables: their recovery loses and doubles records
         "datadir": tempfile.gettempdir(),  # nothing is written there without tables
         "processing_guarantee": "at_least_once",  # its exactly_once is not atomic over our topics

@@ -12,9 +12,9 @@ from aiokafka.partitioner import murmur2
 
 from app.errors import UnreachableError
 from app.runtime.ports import Entry, Place, Stored
+from app.runtime.topics import LARGEST_BATCH
 
 REQUEST_TIMEOUT_MS = 30_000
-LARGEST_RECORD = 1_000_000
 
 
 class AppendError(RuntimeError):
@@ -42,6 +42,7 @@ class KafkaLog:
             bootstrap_servers=self._bootstrap,
             acks="all",
             enable_idempotence=True,
+            max_request_size=LARGEST_BATCH,
             linger_ms=0,  # latency first: what is there goes at once, what waits goes together
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             **self._security,

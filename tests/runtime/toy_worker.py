@@ -18,7 +18,9 @@ from tests.simulation.toys import STAGES
 
 PREFIX = os.environ["TOY_PREFIX"]
 SETTINGS: Any = SimpleNamespace(
-    kafka=SimpleNamespace(bootstrap=os.environ["LOCKSTEP_KAFKA__BOOTSTRAP"], session_timeout=6.0)
+    kafka=SimpleNamespace(
+        bootstrap=os.environ["LOCKSTEP_KAFKA__BOOTSTRAP"], session_timeout=6.0, security=dict
+    )
 )
 LOG = KafkaLog(SETTINGS.kafka.bootstrap, PREFIX)
 
