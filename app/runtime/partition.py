@@ -11,6 +11,8 @@ from app.errors import LockstepError
 from app.runtime.codec import decode, decode_state, encode, encode_state
 from app.runtime.ports import Entry, Log, Place, Stored
 
+STALE_RECORDS = 5_000
+
 
 class StateError(LockstepError):
     """A state on the log does not fit what reads it; the sentence says what to do."""
@@ -25,6 +27,7 @@ class Partition:
         token: The offset of this owner's claim; it stands in all the owner writes.
         machines: By key.
         written: The revision of each key's state that stands in the state log.
+        floors: By key, the oldest offset by topic that its state as it stands still needs.
         position: The next offset to take, by input topic.
     """
 
@@ -32,6 +35,7 @@ class Partition:
     token: int
     machines: dict[str, Machine]
     written: dict[str, int]
+    floors: dict[str, dict[str, int]] = field(default_factory=dict)
     position: dict[str, int] = field(default_factory=dict)
 
     def needs(self) -> dict[str, int]:
@@ -41,6 +45,30 @@ class Partition:
             for topic, offset in machine.needs().items():
                 oldest[topic] = min(offset, oldest[topic])
         return oldest
+
+    def needs_of(self, key: str) -> dict[str, int]:
+        """Return the oldest offset that one key's successor must read again, by input topic."""
+        return dict(self.position) | self.machines[key].needs()
+
+    def has_taken(self, key: str, stored: Stored) -> bool:
+        """Return whether a key's state is past a record that is read again for other keys.
+
+        Numbers and ids alone don't tell everywhere: a jump in trades that was skipped before it
+        was filled would be taken by a state that has moved on.
+        """
+        floors = self.floors.get(key)
+        return floors is not None and stored.offset < floors.get(stored.topic, 0)
+
+    def stale(self) -> list[str]:
+        """Return the keys whose states would make a successor read far more than they need."""
+        return [
+            key
+            for key, floors in self.floors.items()
+            if any(
+                offset - floors.get(topic, 0) > STALE_RECORDS
+                for topic, offset in self.needs_of(key).items()
+            )
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +112,26 @@ class StateLog:
                             winners)  # fmt: skip
         machines = {key: self._machine(key, found.state) for key, found in winners.items()}
         partition = Partition(
-            number, token, machines, {key: machine.revision for key, machine in machines.items()}
+            number,
+            token,
+            machines,
+            {key: machine.revision for key, machine in machines.items()},
+            {key: dict(found.state.needs) for key, found in winners.items()},
         )
         return partition, _oldest([found.state.needs for found in winners.values()])
 
     def state_entry(self, partition: Partition, key: str) -> Entry:
-        """Return the entry that writes down one key's durable state."""
+        """Return the entry that writes down one key's durable state, and what it needs now."""
         machine = partition.machines[key]
+        needs = partition.needs_of(key)
+        partition.floors[key] = needs
         state = StageState(
             stage=self._stage.name,
             key=key,
             token=partition.token,
             version=VERSION,
             time=machine.time,
-            needs=dict(partition.position) | machine.needs(),
+            needs=needs,
             body=encode_state(machine.durable()),
         )
         return Entry(self.topic, key.encode(), encode(Message(state)), partition.number)

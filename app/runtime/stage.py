@@ -88,13 +88,13 @@ class StageRuntime:
         return dict(self._committable)
 
     async def checkpoint(self) -> None:
-        """Append each partition's progress."""
-        await self._log.append(
-            [
-                self._states.progress_entry(partition, self._counts[self.stage.inputs[0]])
-                for partition in self._partitions.values()
-            ]
-        )
+        """Append each partition's progress, and again the states of keys that fell silent."""
+        entries = []
+        for partition in self._partitions.values():
+            entries += [self._states.state_entry(partition, key) for key in partition.stale()]
+            count = self._counts[self.stage.inputs[0]]
+            entries.append(self._states.progress_entry(partition, count))
+        await self._log.append(entries)
 
     async def close(self) -> None:
         """Do nothing: a stage acts only when it is fed."""
@@ -166,6 +166,8 @@ class StageRuntime:
         self, partition: Partition, stored: Stored, message: Message, made: list[Output]
     ) -> list[Entry]:
         key = (stored.key or b"").decode()
+        if partition.has_taken(key, stored):
+            return []
         machine = partition.machines.get(key)
         if machine is None:
             machine = partition.machines[key] = self.stage.machine(key, None)
@@ -185,7 +187,7 @@ class StageRuntime:
             key=key,
             version=VERSION,
             time=machine.time,
-            needs=dict(partition.position) | machine.needs(),
+            needs=partition.needs_of(key),
             body=encode_state(machine.durable()),
         )
         return Entry("snapshots", key.encode(), encode(Message(snapshot)))

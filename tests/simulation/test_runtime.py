@@ -1,4 +1,4 @@
-"""The stage runtime under crashes at every point, zombies, compaction, and with its rules removed."""
+"""The stage runtime under crashes at every point, zombies, compaction, and with rules removed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.core.flow import HoleError
+from app.runtime import partition as partition_module
 from app.runtime.codec import decode
 from app.runtime.partition import Partition, StateLog
 from app.runtime.ports import Place, Stored
@@ -17,12 +18,17 @@ from tests.simulation.toys import COUNTS, STAGES, clocks, expected
 from tests.simulation.world import FREEZE, GO, KILL, World
 
 CLOCKS = 6
+
+
+@pytest.fixture(autouse=True)
+def _silence_counts_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partition_module, "STALE_RECORDS", 2)
+
+
 Plan = Callable[[int, str], str]
 
 
-def simulate(
-    plan: Plan, seed: int = 0, runtime: Any = StageRuntime, count: int = CLOCKS
-) -> World:
+def simulate(plan: Plan, seed: int = 0, runtime: Any = StageRuntime, count: int = CLOCKS) -> World:
     world = World(STAGES, COUNTS, seed, plan, runtime)
     for entry in clocks(count):
         world.log.put(entry)
@@ -118,7 +124,12 @@ class CommitsWhatItHasRead(StageRuntime):
 
 
 class ResumesAtTheCommittedOffset(StageRuntime):
-    async def _resume(self, place: Place, committed: int | None, needed: int | None) -> int:
+    async def _resume(
+        self,
+        place: Place,  # noqa: ARG002 - the safe one's signature
+        committed: int | None,
+        needed: int | None,  # noqa: ARG002
+    ) -> int:
         return committed or 0
 
 

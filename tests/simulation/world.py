@@ -161,9 +161,8 @@ class World:
         for number in range(self.log.counts[stage.inputs[0]]):
             if self.chance.random() < 0.3:
                 self.log.compact(Place(f"state-{stage.name}", number))
-        places = [
-            Place(topic, number) for topic in stage.inputs for number in range(self.log.counts[topic])
-        ]
+        counts = self.log.counts
+        places = [Place(topic, n) for topic in stage.inputs for n in range(counts[topic])]
         committed = {place: self._committed.get((stage.name, place)) for place in places}
         alive, resume = self._drive(runtime.assign(committed))
         if alive:
@@ -185,6 +184,10 @@ class World:
             return "dead"
         for place, batch in batches.items():
             worker.reading[stage.name, place] = batch[-1].offset + 1
+        if self.chance.random() < 0.2:
+            alive, _ = self._drive(runtime.checkpoint())
+            if not alive:
+                return "dead"
         if worker.generation == self._generation and self.chance.random() < 0.5:
             for place, offset in runtime.committable().items():
                 self._committed[stage.name, place] = offset
@@ -198,7 +201,7 @@ class World:
         )
 
     def _drive(self, coroutine: Coroutine[Any, Any, Any]) -> tuple[bool, Any]:
-        """Drive to the end, or to where the plan ends it; return whether it lives, and its value."""
+        """Drive to the end, or to where the plan ends it; return whether it lives, its value."""
         while True:
             try:
                 name = coroutine.send(None)
