@@ -187,3 +187,13 @@ def test_the_closing_part_stops_at_zero(position: str, change: str, closing: str
 def test_positions_add_up_over_strategies() -> None:
     pairs = [(Y, Decimal(1)), (X, Decimal(2)), (X, Decimal("-0.5"))]
     assert quantities(pairs) == {X: Decimal("1.5"), Y: Decimal(1)}
+
+
+def test_closing_all_leaves_no_cost_however_small_its_digits() -> None:
+    closed = held(("0.00000001", "0.00001"), ("-0.00000001", "0.00003"))
+    assert (closed.quantity, closed.cost) == (0, 0)
+    assert closed.realised == Decimal("0.0000000000002")
+    tiny = held(("0.0000000001", "0.0001"), ("-0.0000000001", "0.0001"))
+    assert (tiny.cost, tiny.realised) == (0, 0)
+    finest = held(("0.000000001", "0.00001"), ("-0.000000001", "0.00004"))
+    assert (finest.cost, finest.realised) == (0, Decimal("0.00000000000003"))
