@@ -19,9 +19,10 @@ from app.market.binance.connection import Lost, Subscribed, Told
 from app.market.binance.rest import Rest, RestError, UnknownSymbolError
 from app.market.binance.settings import StreamSettings
 from app.market.binance.stream import Stream
-from app.market.instrument import Instrument, Publish, Surroundings
+from app.market.instrument import Instrument
 from app.market.preparation import OPEN_STATUSES
 from app.market.state import FeedState
+from app.market.surroundings import Publish, Surroundings
 from app.market.tape import TapeSettings
 from app.market.timing import SystemTime, TimeSource
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import structlog
 
@@ -13,76 +11,42 @@ from app.core.events import Account, Leave, Listing, Record
 from app.market.backfill import Backfill
 from app.market.binance.connection import Told
 from app.market.binance.protocol import AggregateTrade
-from app.market.binance.rest import Rest, RestError, UnknownSymbolError
-from app.market.preparation import (
-    OPEN_STATUSES,
-    Preparation,
-    first_trade,
-    join_records,
-    past_candles,
+from app.market.binance.rest import RestError, UnknownSymbolError
+from app.market.membership import (
+    decided_time,
+    last_leave,
+    leaving,
+    returned,
+    taking_part,
+    wanting,
+    with_entries,
 )
+from app.market.preparation import OPEN_STATUSES, Preparation, join_records, prepare
 from app.market.state import AccountJoin, FeedState, JoinStep
-from app.market.tape import Tape, TapeSettings
-from app.market.timing import TimeSource
+from app.market.surroundings import Surroundings
+from app.market.tape import Tape
 
 log = structlog.get_logger()
-
-Publish = Callable[[str, list[Record], FeedState], Awaitable[None]]
 
 MOST_LATE_PREPARATIONS = 3
 REMOVED = "removed from the configuration"
 
 
-class Subscriptions(Protocol):
-    """What an instrument needs of the stream."""
-
-    def subscribe(self, symbol: str) -> None:
-        """Want a symbol."""
-
-    def unsubscribe(self, symbol: str) -> None:
-        """Want a symbol no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all instruments of a feed share.
-
-    Attributes:
-        rest: The exchange's REST.
-        stream: The exchange's stream.
-        publish: Appends records and stores the state after them.
-        times: The newest exchange time of every open connection.
-        tape: How trades become records.
-        time: The clock.
-        chance: Numbers from 0 to 1 that spread retries.
-        flush_after: Milliseconds to gather trades before a record is sent.
-        history_count: Candles to warm up on.
-        start_time: Join as of this time, milliseconds since the epoch UTC; none: now.
-        retry_pause: Seconds between attempts to join.
-        status_pause: Seconds between attempts to join what the exchange doesn't list.
-    """
-
-    rest: Rest
-    stream: Subscriptions
-    publish: Publish
-    times: Mapping[int, int]
-    tape: TapeSettings
-    time: TimeSource
-    chance: Callable[[], float]
-    flush_after: int
-    history_count: int
-    start_time: int | None
-    retry_pause: float
-    status_pause: float
-
-
 @dataclass(slots=True)
 class _Joining:
-    """The attempt under way."""
+    """The attempt under way.
+
+    Attributes:
+        task: Asks the exchange.
+        not_before: When to try again, in seconds of the monotonic clock.
+        late: How often the candle to join at was closed before the task was done.
+        first_trade: Whether the first trade ever is awaited.
+    """
 
     task: asyncio.Task[Preparation] | None = None
     not_before: float = 0.0
     late: int = 0
+    first_trade: bool = False
 
 
 @dataclass(slots=True)
@@ -125,6 +89,7 @@ class Instrument:
         self.listing = listing
         self.problem = ""
         self._joining.not_before = 0.0
+        self._refuse_returned()
         self.wake()
 
     def delist(self, reason: str) -> None:
@@ -149,9 +114,10 @@ class Instrument:
     def told(self, told: Told) -> None:
         """Take an event of the stream; without a tape it is nothing that REST won't tell."""
         if self.tape is None:
-            # Perhaps the first trade ever, which a join waited for.
-            self._joining.not_before = 0.0 if self.problem else self._joining.not_before
-            self.wake()
+            if self._joining.first_trade and isinstance(told.event, AggregateTrade):
+                self._joining.first_trade = False
+                self._joining.not_before = 0.0
+                self.wake()
             return
         now = self.around.time.monotonic()
         if isinstance(told.event, AggregateTrade):
@@ -190,8 +156,9 @@ class Instrument:
 
     def _resume(self) -> None:
         # Where nobody takes part any more, it begins anew with a join.
-        if self.state.last_id is not None and (self._taking_part() or self._finishing()):
+        if self.state.last_id is not None and (taking_part(self.state.joins) or self._finishing()):
             self._begin(self.state)
+        self._refuse_returned()
 
     def _begin(self, state: FeedState) -> None:
         around, now = self.around, self.around.time.monotonic()
@@ -258,7 +225,7 @@ class Instrument:
         now = self.around.time.monotonic()
         deadline = None if self.tape is None else self.tape.deadline(now)
         due = [] if deadline is None else [deadline]
-        if self.tape is not None and not self._taking_part() and not self._wanting():
+        if self.tape is not None and not taking_part(self.state.joins) and not self._wanting():
             due.append(self._finish_at)
         if self._leaving():
             due.append(self._joining.not_before)
@@ -268,26 +235,19 @@ class Instrument:
 
     # Accounts that come and go.
 
-    def _taking_part(self) -> list[AccountJoin]:
-        return [entry for entry in self.state.joins if entry.step is not JoinStep.LEFT]
-
-    def _wanting(self) -> dict[str, int]:
-        """Return the accounts that have not joined as configured now, with their numbers."""
-        if self.delisted:
-            return {}
-        done = {
-            (entry.account, entry.number)
-            for entry in self.state.joins
-            if entry.step is not JoinStep.DECIDED
-        }
-        pairs = zip(self.listing.accounts, self.listing.numbers, strict=True)
-        return {
-            account.name: number for account, number in pairs if (account.name, number) not in done
-        }
+    def _wanting(self) -> list[tuple[Account, int]]:
+        return [] if self.delisted else wanting(self.listing, self.state.joins)
 
     def _leaving(self) -> list[AccountJoin]:
-        listed = [] if self.delisted else [account.name for account in self.listing.accounts]
-        return [entry for entry in self._taking_part() if entry.account not in listed]
+        joins = self.state.joins
+        return taking_part(joins) if self.delisted else leaving(self.listing, joins)
+
+    def _refuse_returned(self) -> None:
+        for entry in returned(self.listing, self.state.joins):
+            self._complain(
+                f"account {entry.account} has left it under number {entry.number} and is listed "
+                "under no newer one; change something in the account's configuration"
+            )
 
     async def _leave(self) -> None:
         leaving = self._leaving()
@@ -308,17 +268,16 @@ class Instrument:
         ]
         left = [replace(entry, time=time, step=JoinStep.LEFT) for entry in leaving]
         log.info("left", instrument=self.listing.instrument, time=time, reason=reason)
-        await self._publish(records, _with(self._current(), left))
+        await self._publish(records, with_entries(self._current(), left))
         self._finish_at = self.around.time.monotonic() + self.around.tape.patience
 
     def _finishing(self) -> bool:
         """Whether candles that somebody who left still took part in are not closed yet."""
-        times = [entry.time for entry in self.state.joins if entry.step is JoinStep.LEFT]
-        return max(times, default=0) > self._closed()
+        return last_leave(self.state.joins) > self._closed()
 
     async def _finish(self) -> None:
         """Stop once nobody takes part and the last one's candles are closed."""
-        if self.tape is None or self._taking_part() or self._wanting():
+        if self.tape is None or taking_part(self.state.joins) or self._wanting():
             return
         if not self._finishing():
             await self._stop()
@@ -327,7 +286,7 @@ class Instrument:
             return
         # A delisted symbol's streams may be silent for good: then only REST tells the time.
         self._finish_at = self.around.time.monotonic() + self.around.retry_pause
-        until = max(entry.time for entry in self.state.joins)
+        until = last_leave(self.state.joins)
         patience = int(self.around.tape.patience * 1000) + self.around.tape.grace
         try:
             over = await self.around.rest.server_time() - patience >= until
@@ -370,11 +329,13 @@ class Instrument:
         A decided join must come first. And where preparing was too slow for a fast market
         several times, the market waits once.
         """
-        decided = any(entry.step is JoinStep.DECIDED for entry in self.state.joins)
-        return self.tape is None or decided or self._joining.late >= MOST_LATE_PREPARATIONS
+        decided = decided_time(self.state.joins)
+        return (
+            self.tape is None or decided is not None or self._joining.late >= MOST_LATE_PREPARATIONS
+        )
 
     async def _prepare(self) -> Preparation:
-        around, interval = self.around, self.listing.interval
+        around = self.around
         info = await around.rest.symbol(self.symbol)
         if info.status not in OPEN_STATUSES:
             raise UnknownSymbolError(
@@ -382,30 +343,26 @@ class Instrument:
                 "it out of the instruments of the configuration"
             )
         self._subscribe()
-        decided = [e.time for e in self.state.joins if e.step is JoinStep.DECIDED]
-        if decided and self.tape is not None:
-            base = decided[0] - interval
-        else:
-            start = None if self.tape else around.start_time
-            now = await self._exchange_now() if start is None else start
-            base = max(self._closed(), now // interval * interval)
-        first = None if self.tape else await first_trade(around.rest, self.symbol, base)
-        history = await past_candles(
-            around.rest, self.listing, self.symbol, before=base, count=around.history_count
-        )
-        return Preparation(base, info, history, first)
+        base = await self._base()
+        first, count = self.tape is None, around.history_count
+        return await prepare(around.rest, self.listing, info, base=base, count=count, first=first)
+
+    async def _base(self) -> int:
+        """Return where the candle to join at begins."""
+        interval = self.listing.interval
+        decided = decided_time(self.state.joins)
+        if decided is not None:
+            return decided - interval
+        start = None if self.tape else self.around.start_time
+        now = await self._exchange_now() if start is None else start
+        return max(self._closed(), now // interval * interval)
 
     async def _exchange_now(self) -> int:
         newest = max((self.around.times.get(number, 0) for number in self._connections), default=0)
         return newest or await self.around.rest.server_time()
 
     async def _admit(self, preparation: Preparation) -> None:
-        wanting = self._wanting()
-        accounts = [
-            account
-            for account in self.listing.accounts
-            if account.name in wanting and self._fits(account, preparation)
-        ]
+        accounts = [pair for pair in self._wanting() if self._fits(pair[0], preparation)]
         if not accounts:
             return
         if self.tape is None and preparation.first_id is None:
@@ -420,22 +377,16 @@ class Instrument:
             return
         self._joining.late = 0
         time, next_id = preparation.base + self.listing.interval, _next_id(self.state)
-        await self._record_joins(
-            [
-                (
-                    account,
-                    AccountJoin(
-                        account.name, wanting[account.name], time, next_id, JoinStep.DECIDED
-                    ),
-                )
-                for account in accounts
-            ],
-            preparation,
-        )
+        joins = [
+            (account, AccountJoin(account.name, number, time, next_id, JoinStep.DECIDED))
+            for account, number in accounts
+        ]
+        await self._record_joins(joins, preparation)
 
     def _await_first_trade(self) -> None:
         # Without it the first id is not known. The stream wakes this up before the pause ends.
         self.problem = f"{self.symbol} has never been traded: its first trade is awaited"
+        self._joining.first_trade = True
         self._joining.not_before = self.around.time.monotonic() + self.around.retry_pause
 
     def _start(self, preparation: Preparation) -> None:
@@ -449,7 +400,7 @@ class Instrument:
         self, joins: list[tuple[Account, AccountJoin]], preparation: Preparation
     ) -> None:
         # Decided first: after a crash, what was perhaps sent is sent again as it was.
-        await self._publish([], _with(self._current(), [entry for _, entry in joins]))
+        await self._publish([], with_entries(self._current(), [entry for _, entry in joins]))
         records = [
             record
             for account, entry in joins
@@ -457,7 +408,7 @@ class Instrument:
         ]
         joined = [replace(entry, step=JoinStep.JOINED) for _, entry in joins]
         log.info("joined", instrument=self.listing.instrument, joins=joined)
-        await self._publish(records, _with(self._current(), joined))
+        await self._publish(records, with_entries(self._current(), joined))
         if not self._wanting():
             self.problem = ""
 
@@ -483,9 +434,3 @@ class Instrument:
 
 def _next_id(state: FeedState) -> int:
     return 0 if state.last_id is None else state.last_id + 1
-
-
-def _with(state: FeedState, entries: list[AccountJoin]) -> FeedState:
-    names = [entry.account for entry in entries]
-    kept = [entry for entry in state.joins if entry.account not in names]
-    return replace(state, joins=(*kept, *entries))

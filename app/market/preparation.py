@@ -42,6 +42,27 @@ def join_records(
     return [epoch, *([history] if history else []), join]
 
 
+async def prepare(
+    rest: Rest, listing: Listing, info: SymbolInfo, *, base: int, count: int, first: bool
+) -> Preparation:
+    """Return what a join at the end of the candle that begins at `base` needs.
+
+    Args:
+        rest: Where to ask.
+        listing: The instrument and the base interval.
+        info: The exchange's rules.
+        base: A multiple of the interval, milliseconds since the epoch UTC.
+        count: Candles to warm up on.
+        first: Whether the first trade is to be found.
+
+    Raises:
+        RestError: A request failed.
+    """
+    first_id = await first_trade(rest, info.symbol, base) if first else None
+    history = await past_candles(rest, listing, info.symbol, before=base, count=count)
+    return Preparation(base, info, history, first_id)
+
+
 async def first_trade(rest: Rest, symbol: str, time: int) -> int | None:
     """Return the id of the first trade at or after a time; none where there never was a trade.
 

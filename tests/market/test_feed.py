@@ -281,6 +281,8 @@ async def test_accounts_join_and_leave_while_the_tape_runs() -> None:
         before = len(desk.published[XRP])
         await player.go(60)
         assert len(desk.published[XRP]) == before
+        await feed.add(listing(second))
+        assert "has left it under number 1" in feed.status()[0].problem
         await feed.add(listing(second, numbers=(2,)))
         await desk.until(lambda: len(reader.joins) == 4)
         await player.caught_up()

@@ -15,7 +15,8 @@ from app.core.events.checks import KEY, LARGEST_ID, LATEST_TIME
 Fields = dict[str, object]
 Parsed = TypeVar("Parsed")
 
-_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,18})?", re.ASCII)
+# At most as many places as a record may hold (checks.ENTERING_PLACES), and zeros.
+_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,12}0{0,8})?", re.ASCII)
 _SHOWN = 200
 
 

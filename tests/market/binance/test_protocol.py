@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.events import Filters
+from app.core.events import Filters, Trades
 from app.market.binance import answers, protocol
 from app.market.binance.fields import ProtocolError
 from app.market.binance.protocol import (
@@ -114,7 +115,7 @@ JUNK = (
     | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False)
     | st.text(max_size=12)
-    | st.sampled_from(["NaN", "1e5", "-1", "1_0", "", "٣", "9" * 40])
+    | st.sampled_from(["NaN", "1e5", "-1", "1_0", "", "٣", "9" * 40, "0.0000000000001"])
     | st.lists(st.integers(), max_size=2)
 )
 
@@ -135,7 +136,7 @@ def refused(parse: Callable[[bytes], object], payload: bytes) -> bytes | None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_an_event_or_a_protocol_error(payload: bytes) -> None:
-    parsers = (
+    parsers: tuple[Callable[[bytes], object], ...] = (
         parse_frame, answers.parse_aggregates, answers.parse_klines, answers.parse_server_time,
         lambda body: answers.parse_symbol(body, "BTCUSDT"),
     )  # fmt: skip
@@ -169,7 +170,9 @@ def test_any_damaged_document_is_an_event_or_a_protocol_error(
     except ProtocolError:
         return
     for row in rows:
-        assert row.void or (row.price > 0 and row.quantity > 0 and row.first_id >= 0)
+        if not row.void:
+            columns = ((value,) for value in dataclasses.astuple(row))
+            Trades("BINANCE:BTCUSDT", *columns, age=0)  # refuses what no record may hold
 
 
 @given(st.lists(JUNK, min_size=12, max_size=12), st.integers(0, 11))
