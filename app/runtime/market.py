@@ -121,13 +121,17 @@ class MarketIntake:
         }
 
     async def checkpoint(self) -> None:
-        """Append each partition's progress."""
+        """Append each partition's progress where it moved."""
         for status in self._feed.status() if self._feed else []:
             kept = self._kept(self._owned, status.instrument)
             if kept is not None:
                 kept.reason = status.problem or status.waiting
         await self._log.append(
-            [self._states.progress_entry(owned, self._counts) for owned in self._owned.values()]
+            [
+                entry
+                for owned in self._owned.values()
+                for entry in self._states.progress_entries(owned, self._counts)
+            ]
         )
 
     async def close(self) -> None:

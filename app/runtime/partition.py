@@ -88,6 +88,7 @@ class StateLog:
         self._run = run
         self._owner = owner
         self.topic = f"state-{stage.name}"
+        self._told: dict[int, bytes] = {}
 
     async def claim(self, number: int) -> int:
         """Begin to own a partition; return the token."""
@@ -136,8 +137,15 @@ class StateLog:
         )
         return Entry(self.topic, key.encode(), encode(Message(state)), partition.number)
 
-    def progress_entry(self, partition: Partition, partitions: int) -> Entry:
-        """Return the entry that tells how far a partition has come."""
+    def progress_entries(self, partition: Partition, partitions: int) -> list[Entry]:
+        """Return the entry that tells how far a partition has come; none if that was told."""
+        entry = self._progress_entry(partition, partitions)
+        if self._told.get(partition.number) == entry.value:
+            return []
+        self._told[partition.number] = entry.value
+        return [entry]
+
+    def _progress_entry(self, partition: Partition, partitions: int) -> Entry:
         waiting = {key: machine.waiting() for key, machine in partition.machines.items()}
         progress = Progress(
             stage=self._stage.name,

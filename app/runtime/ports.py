@@ -81,7 +81,7 @@ class Intake(Protocol):
         """Return the next offset to read again after a crash, by partition."""
 
     async def checkpoint(self) -> None:
-        """Write down the progress; called now and then."""
+        """Write down the progress; called about once a second, whether or not anything moved."""
 
     async def close(self) -> None:
         """End what goes on by itself, before a clean stop."""

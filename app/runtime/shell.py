@@ -282,18 +282,21 @@ class Shell:
         self.intake.revoke()
 
     async def commit(self) -> None:
-        """Commit the offsets that are safe, if they moved."""
+        """Commit the offsets that are safe, if they moved; let the progress be written down."""
         offsets = self.intake.committable()
-        if offsets == self._committed or self.app._consumer is None:  # noqa: SLF001
-            return
-        self._committed = offsets
+        if offsets != self._committed and self.app._consumer is not None:  # noqa: SLF001
+            self._committed = offsets
+            await self._commit(offsets)
+        # Not only where offsets moved: what is waited for changes without them.
+        if not self._taking.locked():
+            await self._checkpoint()
+
+    async def _commit(self, offsets: Mapping[Place, int]) -> None:
         committed = {
             TP(self._prefix + place.topic, place.partition): offset
             for place, offset in offsets.items()
         }
         await self.app.consumer._commit(committed)  # noqa: SLF001 - not Faust's list of acks
-        if not self._taking.locked():
-            await self._checkpoint()
 
     async def _checkpoint(self) -> None:
         try:

@@ -88,12 +88,12 @@ class StageRuntime:
         return dict(self._committable)
 
     async def checkpoint(self) -> None:
-        """Append each partition's progress, and again the states of keys that fell silent."""
+        """Append progress that moved, and again the states of keys that fell silent."""
         entries = []
         for partition in self._partitions.values():
             entries += [self._states.state_entry(partition, key) for key in partition.stale()]
             count = self._counts[self.stage.inputs[0]]
-            entries.append(self._states.progress_entry(partition, count))
+            entries += self._states.progress_entries(partition, count)
         await self._log.append(entries)
 
     async def close(self) -> None:
