@@ -336,7 +336,9 @@ class Tape:
         if not inside:
             return [], []
         first, last = inside[0].aggregate.id, inside[-1].aggregate.id
-        closing = Gap(self.state.instrument, first, last, gap.from_time, gap.to_time, gap.reason)
+        # Not to the end of the open gap: that is where the first whole candle begins.
+        end = max(gap.from_time, *(item.aggregate.time for item in inside), 0)
+        closing = Gap(self.state.instrument, first, last, gap.from_time, end, gap.reason)
         return inside, [closing, self._trades(inside)]
 
     def _trades(self, batch: list[Arrived]) -> Trades:
@@ -375,18 +377,14 @@ class Tape:
         return records
 
     def _open_gap(self, time: int) -> Gap:
+        before = next((gap for gap in self.state.gaps if gap.last_id is None), None)
         from_time = max(self.state.last_time, self.state.last_clock)
-        gap = Gap(
-            self.state.instrument,
-            self._sequence.next_id,
-            None,
-            min(from_time, time),
-            time,
-            self._reason(),
-        )
-        for other in self.state.gaps:
-            if other.last_id is None:
-                self._forget(other)
+        if before is not None:
+            # The same outage goes on: it began where it began.
+            from_time = before.from_time
+            self._forget(before)
+        name, first_id = self.state.instrument, self._sequence.next_id
+        gap = Gap(name, first_id, None, min(from_time, time), time, self._reason())
         self._remember(gap)
         return gap
 

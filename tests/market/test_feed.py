@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from app.core.events import Clock, Trades
+from app.market.binance.answers import Kline
+from app.market.binance.rest import Rest
 from app.market.dumps import read_dump
 from app.market.exchange import LocalExchange, SyntheticMarket
 from app.market.state import JoinStep
@@ -315,6 +317,62 @@ async def test_an_outage_closes_candles_as_incomplete_and_late_trades_follow() -
     assert published == [row.id for row in ROWS[: len(published)]]
     assert reader.late
     assert not reader.missing
+
+
+class SlowRest(Rest):
+    """Holds the first answer about past candles until told to go on."""
+
+    asked = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def klines(self, symbol: str, interval: str, start: int, end: int) -> list[Kline]:
+        self.asked.set()
+        await self.go_on.wait()
+        return await super().klines(symbol, interval, start, end)
+
+
+async def test_a_join_prepared_too_slowly_is_prepared_anew() -> None:
+    desk = Desk()
+    SlowRest.asked, SlowRest.go_on = asyncio.Event(), asyncio.Event()
+    SlowRest.go_on.set()
+    async with played() as play, feeding(
+        play.exchange, desk, listing(account("a")), history_count=5, rest_type=SlowRest
+    ) as feed:  # fmt: skip
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        reader = desk.reader()
+        SlowRest.asked.clear()
+        SlowRest.go_on.clear()
+        await feed.add(listing(account("a"), account("b")))
+        await asyncio.wait_for(SlowRest.asked.wait(), PATIENCE)
+        # The candles at which it was to join are closed meanwhile: others need not wait for it.
+        await player.go(5)
+        await player.caught_up()
+        SlowRest.go_on.set()
+        await desk.until(lambda: len(reader.joins) == 2)
+        assert reader.histories[1].time[-1] == reader.joins[1].time - MINUTE
+
+
+async def test_reading_waits_for_publishing_and_holds_no_more_than_the_buffer() -> None:
+    desk = Desk()
+    small = dataclasses.replace(TAPE, buffer=20)
+    async with played() as play, feeding(
+        play.exchange, desk, listing(account()), start_time=DAY, tape=small
+    ) as feed:  # fmt: skip
+        player = Player(play.exchange, desk)
+        await player.caught_up()
+        desk.open.clear()
+        await player.go(60)
+        tape = feed._instruments[XRP].tape
+        assert tape is not None
+        async with asyncio.timeout(PATIENCE):
+            while not tape.full:
+                await player.go(1)
+        await player.go(60)
+        assert tape.pending == 20
+        desk.open.set()
+        await player.caught_up()
+        assert desk.reader().taken == [row.id for row in ROWS[: len(desk.reader().taken)]]
 
 
 @pytest.mark.parametrize("status", ["BREAK", "END_OF_DAY", "SOMETHING_NEW"])

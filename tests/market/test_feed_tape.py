@@ -362,7 +362,9 @@ def test_an_outage_beyond_patience_closes_candles_as_incomplete() -> None:
     world.reconnect(0)
     world.answer(100)
     ends = [gap.last_id for gap in world.reader.gaps[2:]]
+    assert {gap.from_time for gap in world.reader.gaps} == {START + 1_000}
     assert ends[-1] == 219, "the last trade before the second clock"
+    assert world.reader.core.state.whole(START + 3 * MINUTE), "the first candle after it"
     assert world.reader.late == list(range(102, 220))
     assert world.reader.taken == [100, 101, *range(220, 250)]
 

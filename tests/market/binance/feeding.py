@@ -35,6 +35,8 @@ class Desk:
     Attributes:
         stored: The state of each instrument as text, as a log would hold it.
         published: Every record of each instrument.
+        open: Cleared to let the feed wait for the acknowledgement of what it publishes.
+        failed: Set when an acknowledgement was lost.
         fail: Says of which records to lose the acknowledgement: they are read, not stored.
     """
 
@@ -44,6 +46,8 @@ class Desk:
         self.published: dict[str, list[Record]] = {}
         self.fail: Callable[[list[Record]], bool] = lambda _: False
         self.failed = asyncio.Event()
+        self.open = asyncio.Event()
+        self.open.set()
         self._news = asyncio.Event()
 
     def reader(self, instrument: str = XRP) -> Reader:
@@ -56,6 +60,7 @@ class Desk:
         return {instrument: self.state(instrument) for instrument in self.stored}
 
     async def publish(self, instrument: str, records: list[Record], state: FeedState) -> None:
+        await self.open.wait()
         self.reader(instrument).take(records)
         self.published.setdefault(instrument, []).extend(records)
         if self.fail(records):
@@ -85,7 +90,11 @@ def listing(*accounts: Account, numbers: tuple[int, ...] = (), instrument: str =
 
 @asynccontextmanager
 async def feeding(
-    exchange: LocalExchange, desk: Desk, *listings: Listing, **settings: Any
+    exchange: LocalExchange,
+    desk: Desk,
+    *listings: Listing,
+    rest_type: type[Rest] = Rest,
+    **settings: Any,
 ) -> AsyncIterator[Feed]:
     """Run a feed; it must end by being closed and not before."""
     defaults: dict[str, Any] = {
@@ -96,7 +105,7 @@ async def feeding(
         "retry_pause": 0.5,
     }
     time = FastTime()
-    async with Rest(exchange.rest_url, time=time) as rest:
+    async with rest_type(exchange.rest_url, time=time) as rest:
         feed = Feed(
             FeedSettings(exchange.ws_url, **defaults | settings),
             rest,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -144,10 +145,16 @@ async def test_a_server_that_stops_is_left_before_it_ends() -> None:
         await listener.until(Subscribed)
         listener.exchange.faults.server_shutdown()
         await listener.until(Subscribed, 2)
+        listener.exchange.play_to(DAY + 2 * MINUTE)
+        for connection in (1, 2):
+            await listener.where(partial(told_by, connection))
         assert not [item for item in listener.heard if isinstance(item, Lost)]
         lost = await listener.until(Lost)
         assert lost == Lost(1, "a newer connection took over")
-        assert await listener.trades()
+
+
+def told_by(connection: int, item: Delivery) -> bool:
+    return isinstance(item, Told) and item.connection == connection
 
 
 async def test_a_connection_is_replaced_before_its_day_is_over() -> None:
