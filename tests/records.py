@@ -210,6 +210,7 @@ def listing(draw: st.DrawFn) -> events.Listing:
         accounts=accounts,
         numbers=tuple(draw(COUNTS) for _ in accounts),
         interval=draw(INTERVALS),
+        retired=draw(st.dictionaries(KEYS, COUNTS, max_size=2)),
     )
 
 

@@ -44,26 +44,51 @@ def wanted(
     accounts: tuple[Account, ...], interval: int, standing: Mapping[str, Listing]
 ) -> list[Listing]:
     """Return a listing for every instrument that is traded, or was."""
-    numbers = _numbers(accounts, standing)
+    known = _known(standing)
+    numbers = {account.name: _number(account, known) for account in accounts}
     instruments = sorted({name for account in accounts for name in account.instruments})
-    retired = sorted(set(standing) - set(instruments))
     return [
-        Listing(instrument, traders, tuple(numbers[trader.name] for trader in traders), interval)
-        for instrument in [*instruments, *retired]
-        if (traders := tuple(a for a in accounts if instrument in a.instruments)) is not None
+        _listing(name, accounts, numbers, standing.get(name), interval)
+        for name in [*instruments, *sorted(set(standing) - set(instruments))]
     ]
 
 
-def _numbers(accounts: tuple[Account, ...], standing: Mapping[str, Listing]) -> dict[str, int]:
-    """Return each account's configuration number: one higher where it changed."""
-    known: dict[str, tuple[int, Account]] = {}
+def _listing(
+    instrument: str,
+    accounts: tuple[Account, ...],
+    numbers: Mapping[str, int],
+    before: Listing | None,
+    interval: int,
+) -> Listing:
+    traders = tuple(account for account in accounts if instrument in account.instruments)
+    now = {trader.name for trader in traders}
+    retired = {} if before is None else dict(before.retired) | _numbered(before)
+    return Listing(
+        instrument,
+        traders,
+        tuple(numbers[trader.name] for trader in traders),
+        interval,
+        {name: number for name, number in sorted(retired.items()) if name not in now},
+    )
+
+
+def _known(standing: Mapping[str, Listing]) -> dict[str, tuple[int, Account | None]]:
+    """Return each account's highest number so far and, where it still stands, what it meant."""
+    known: dict[str, tuple[int, Account | None]] = {}
     for listing in standing.values():
-        for number, account in zip(listing.numbers, listing.accounts, strict=True):
-            known[account.name] = max(
-                known.get(account.name, (0, account)), (number, account), key=lambda pair: pair[0]
-            )
-    numbers = {}
-    for account in accounts:
-        number, before = known.get(account.name, (0, None))
-        numbers[account.name] = number if before == account else number + 1
-    return numbers
+        meanings = {account.name: account for account in listing.accounts}
+        for name, number in (listing.retired | _numbered(listing)).items():
+            if number >= known.get(name, (0, None))[0]:
+                known[name] = (number, meanings.get(name) or known.get(name, (0, None))[1])
+    return known
+
+
+def _numbered(listing: Listing) -> dict[str, int]:
+    names = [account.name for account in listing.accounts]
+    return dict(zip(names, listing.numbers, strict=True))
+
+
+def _number(account: Account, known: Mapping[str, tuple[int, Account | None]]) -> int:
+    """Return the account's number: one higher than its last where it changed, or came back."""
+    number, meant = known.get(account.name, (0, None))
+    return number if meant == account else number + 1

@@ -90,7 +90,7 @@ def test_whole_numbers_out_of_range_are_refused(name: str, number: int) -> None:
 @pytest.mark.parametrize("interval", [0, -1, 86_400_001])
 def test_an_interval_that_would_divide_by_nothing_is_refused(interval: int) -> None:
     with pytest.raises(InvalidRecordError, match="interval"):
-        events.Listing("X:Y", (), (), interval)
+        events.Listing("X:Y", (), (), interval, {})
 
 
 @given(trades())

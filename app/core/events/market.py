@@ -139,7 +139,8 @@ class Gap:
     def name(self) -> str:
         """Return the identity."""
         end = "" if self.last_id is None else self.last_id
-        return f"gap/{self.instrument}/{self.first_id}-{end}"
+        # An open gap that goes on is declared again with a later end: each is a record of its own.
+        return f"gap/{self.instrument}/{self.first_id}-{end}/{self.to_time}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +316,8 @@ class Listing:
         accounts: Every account that trades it, as configured now; none: stop feeding it.
         numbers: The number of each account's configuration, in the same order.
         interval: The base interval, milliseconds.
+        retired: The last number of each account that traded it and no longer does, so that one
+            that comes back goes on counting.
     """
 
     TYPE: ClassVar[str] = "listing"
@@ -322,10 +325,14 @@ class Listing:
     accounts: tuple[Account, ...]
     numbers: tuple[int, ...]
     interval: int
+    retired: dict[str, int]
 
     def __post_init__(self) -> None:
         checks.key("instrument", self.instrument)
         checks.interval("interval", self.interval)
+        for name, number in self.retired.items():
+            checks.key("retired", name)
+            checks.count("retired", number)
         if len(self.accounts) != len(self.numbers):
             raise checks.refuse("numbers", self.numbers, "one for each account")
 

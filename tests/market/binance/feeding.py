@@ -85,7 +85,7 @@ def account(name: str = "a", quote: str = "ETH", instrument: str = XRP) -> Accou
 
 
 def listing(*accounts: Account, numbers: tuple[int, ...] = (), instrument: str = XRP) -> Listing:
-    return Listing(instrument, accounts, numbers or (1,) * len(accounts), MINUTE)
+    return Listing(instrument, accounts, numbers or (1,) * len(accounts), MINUTE, {})
 
 
 @asynccontextmanager
