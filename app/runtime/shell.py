@@ -285,18 +285,19 @@ class Shell:
         """Commit the offsets that are safe, if they moved; let the progress be written down."""
         offsets = self.intake.committable()
         if offsets != self._committed and self.app._consumer is not None:  # noqa: SLF001
-            self._committed = offsets
-            await self._commit(offsets)
+            done = await self._commit(offsets)
+            self._committed = offsets if done else {}  # a rebalance refused it: try again
         # Not only where offsets moved: what is waited for changes without them.
         if not self._taking.locked():
             await self._checkpoint()
 
-    async def _commit(self, offsets: Mapping[Place, int]) -> None:
+    async def _commit(self, offsets: Mapping[Place, int]) -> bool:
         committed = {
             TP(self._prefix + place.topic, place.partition): offset
             for place, offset in offsets.items()
         }
-        await self.app.consumer._commit(committed)  # noqa: SLF001 - not Faust's list of acks
+        # Not what Faust's list of acks would commit, but what the intake named.
+        return bool(await self.app.consumer._commit(committed))  # noqa: SLF001
 
     async def _checkpoint(self) -> None:
         try:
