@@ -30,6 +30,10 @@ COMMANDS = {
     "status": ("app.commands.status:status", "Show each stage's lag and what it waits for."),
     "topics": ("app.commands.topics:topics", "Create, check, list and read topics."),
     "migrate": ("app.commands.migrate:migrate", "Bring the database's schema up to date."),
+    "verify": (
+        "app.commands.verify:verify",
+        "Prove that every record of the run follows from its inputs.",
+    ),
     "positions": ("app.commands.positions:positions", "Show what the accounts hold."),
     "halt": ("app.commands.operate:halt", "Halt an account: it opens nothing until resumed."),
     "resume": ("app.commands.operate:resume", "Let a halted account open positions again."),
