@@ -51,7 +51,7 @@ class KafkaLog:
             bootstrap_servers=self._bootstrap,
             enable_auto_commit=False,
             auto_offset_reset="none",  # a position that is gone must be an error, not a guess
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=1,  # it reads what is there; the next question waits behind a poll
             **self._security,
         )
         try:
@@ -134,6 +134,13 @@ class KafkaLog:
         reader = self._connected()
         reader.assign([partition])
         reader.seek(partition, begin)
+        try:
+            return await self._to_end(place, end)
+        finally:
+            reader.unsubscribe()  # or it would go on fetching, before every other question
+
+    async def _to_end(self, place: Place, end: int) -> list[Stored]:
+        partition, reader = self._partition(place), self._connected()
         found: list[Stored] = []
         # The position, not the last record: compaction leaves holes, also before the end.
         while await reader.position(partition) < end:
