@@ -7,7 +7,6 @@ entered from outside, all stages equal means the whole run equal.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -75,18 +74,22 @@ async def verify(log: Log, stages: Sequence[Stage]) -> Verdict:
     comparison = _Comparison(recorded)
     for stage in stages:
         for number in range(await log.partitions(stage.inputs[0])):
-            # A hole in the inputs is the loss of a record that its own stage's turn reports.
-            with contextlib.suppress(HoleError):
-                _step(stage, await inputs(log, stage, number), comparison)
+            _step(stage, await inputs(log, stage, number), comparison)
     return comparison.verdict()
 
 
 def _step(stage: Stage, read: Iterator[tuple[str, Inbound]], comparison: _Comparison) -> None:
-    machines: dict[str, Machine] = {}
+    machines: dict[str, Machine | None] = {}
     for key, inbound in read:
-        if key not in machines:
-            machines[key] = stage.machine(key, None)
-        comparison.take(machines[key].take(inbound))
+        machine = machines.setdefault(key, stage.machine(key, None))
+        if machine is None:
+            continue
+        try:
+            comparison.take(machine.take(inbound))
+        except HoleError:
+            # An input is lost, which the turn of the stage that made it names.
+            machines[key] = None
+            comparison.give_up(f"{stage.name}/{key}")
 
 
 class _Comparison:
@@ -100,6 +103,11 @@ class _Comparison:
         self._unmade = dict.fromkeys(self._kept)
         self._found: list[Difference] = []
         self._pending = 0
+        self._given_up: dict[str, None] = {}
+
+    def give_up(self, sender: str) -> None:
+        """Expect nothing more of a stage's key: it lacks an input."""
+        self._given_up[sender] = None
 
     def take(self, outputs: Iterable[Output]) -> None:
         """Compare what a machine made."""
@@ -116,7 +124,9 @@ class _Comparison:
         """Return the outcome; what was recorded but never made is a difference, too."""
         for name in self._unmade:
             kept = self._kept[name]
-            self._found.append(self._difference(kept.place.topic, decode(kept.value), kept, b""))
+            message = decode(kept.value)
+            if message.identity and message.identity.sender not in self._given_up:
+                self._found.append(self._difference(kept.place.topic, message, kept, b""))
         for topic, recorded in self._recorded.items():
             for kept in recorded.altered:
                 message = decode(kept.value)
