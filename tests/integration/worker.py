@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from app.cli import FAUST
 from app.commands.stack import CHECKOUT
 from app.config_sections import Kafka
 from app.core.events import Message, Record
@@ -40,6 +41,7 @@ A, B, X = "BINANCE:AAAUSDT", "BINANCE:BBBUSDT", "BINANCE:XRPETH"
 XRPETH = DumpMarket(
     CHECKOUT / "tests" / "data" / "XRPETH-trades-2019-10-11.csv", "XRPETH", "XRP", "ETH"
 )
+LOCKSTEP = "from app.cli import main; main()"
 CONFIGURATION = """
 market: {patience: 5s}
 kafka: {session_timeout: 6s}
@@ -187,9 +189,10 @@ class Installation:
         return self.workers[-1]
 
     async def run(self, *words: str, **environment: str) -> Done:
-        """Run `faust -A app` with these words to its end."""
+        """Run `faust -A app` with Faust's own commands, or `lockstep` with ours, to its end."""
+        door = ("-m", "faust", "-A", "app") if words[0] in FAUST else ("-c", LOCKSTEP)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "faust", "-A", "app", *words,
+            sys.executable, *door, *words,
             cwd=CHECKOUT,
             env=self.environment | environment,
             stdin=asyncio.subprocess.DEVNULL,
