@@ -81,7 +81,9 @@ async def verify(log: Log, stages: Sequence[Stage]) -> Verdict:
 def _step(stage: Stage, read: Iterator[tuple[str, Inbound]], comparison: _Comparison) -> None:
     machines: dict[str, Machine | None] = {}
     for key, inbound in read:
-        machine = machines.setdefault(key, stage.machine(key, None))
+        if key not in machines:
+            machines[key] = stage.machine(key, None)
+        machine = machines[key]
         if machine is None:
             continue
         try:
