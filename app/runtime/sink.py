@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from app.core.events import Inbound, Message
 from app.runtime.admission import admit_for
 from app.runtime.ports import Log, Place, Stored
+from app.runtime.stage import LostInputError
 from app.storage.database import Database
 from app.storage.sink import Sink, Skipped
 from app.storage.store import PostgresStore
@@ -39,13 +40,22 @@ class SinkIntake:
 
         A partition that it holds nothing of begins where the log begins. A database restored from
         an older backup heals itself: what it lacks is read again.
+
+        Raises:
+            LostInputError: A topic was made anew; its records would be taken for stored ones.
         """
         held = await self._sink.positions()
         for place in places:
+            first, end = await self._log.bounds(place)
             if place not in held:
-                first, _ = await self._log.bounds(place)
                 await self._sink.start((place.topic, place.partition), first)
                 held[place] = first
+            elif held[place] > end:
+                raise LostInputError(
+                    f"the database holds {place.topic}/{place.partition} up to {held[place]}, but "
+                    f"it ends at {end}: the topic was made anew. Choose a new database.schema and "
+                    f"run `lockstep migrate`."
+                )
         self._stored = {place: held[place] for place in places}
         return dict(self._stored)
 

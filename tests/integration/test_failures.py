@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from app.pipeline import EDGES, STAGES
 from app.runtime import topics
+from app.storage.database import Database
 from tests.integration.worker import (
     CONFIGURATION,
     Done,
@@ -118,3 +120,19 @@ async def test_a_port_in_use(bare: Installation) -> None:
     assert done.code == 4
     assert f"127.0.0.1:{port} could not be listened on" in sentence(done)
     assert "--port" in done.error
+
+
+async def test_a_topic_made_anew_under_the_tables(installation: Installation) -> None:
+    async with Database(installation.settings()) as database:
+        await database.execute("INSERT INTO sink_offsets VALUES ('orders', 2, 7)")
+    done = await installation.run("worker", LOCKSTEP_WORKER__STAGES="sink")
+    assert done.code == 1
+    assert "the database holds orders/2 up to 7, but it ends at 0: the topic was made" in done.error
+
+
+async def test_every_agent_is_listed(bare: Installation) -> None:
+    done = await bare.run("agents")
+    assert done.code == 0
+    market, sink = EDGES
+    for name in (market, *(stage.name for stage in STAGES), sink):
+        assert f"@{name} " in done.out
