@@ -1,0 +1,140 @@
+"""`./run bench`: measures the live path on the stack that is up; prints a table, writes JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import uvloop
+from rich.console import Console
+
+from app.config import Settings, load
+from app.errors import TERMINATED, LockstepError
+from bench import latency, machine, sinking, throughput
+from bench.market import Market
+from bench.report import Report, percentile, ratios
+
+MINUTE = 60_000
+SECOND = 1_000
+INSTRUMENTS = 8
+SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        rounds: How often everything is measured; the measurements take turns.
+        minutes: One-minute bars of the backlog; 24,000 trades each.
+        bars: One-second bars of the paced market; 2,000 trades each.
+        rows: One-minute bars of the sink's backlog.
+        turns: How often in a round the sink and COPY take turns.
+        without: Whether the live path is measured without the sink, too.
+    """
+
+    rounds: int
+    minutes: int
+    bars: int
+    rows: int
+    turns: int
+    without: bool
+
+
+FULL = Size(rounds=3, minutes=20, bars=63, rows=8, turns=2, without=True)
+QUICK = Size(rounds=1, minutes=5, bars=9, rows=2, turns=2, without=False)
+
+# 50 trades a second of each instrument and records of 200, and of each 250 and what 5 ms hold.
+BUSY = 3_000
+PACED = 250
+FULL_RECORDS = 10 * SECOND
+FLUSH_AFTER = 5
+
+
+def main() -> int:
+    """Parse the words, measure, print."""
+    arguments = _parse()
+    console = Console()
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    logging.getLogger("aiokafka").propagate = False
+    try:
+        report = uvloop.run(_measure(QUICK if arguments.quick else FULL, console))
+    except LockstepError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return error.exit_code
+    except asyncio.CancelledError:
+        return TERMINATED
+    report.show(console)
+    if arguments.json:
+        arguments.json.write_bytes(orjson.dumps(report.document(), option=orjson.OPT_INDENT_2))
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run bench", description="Measure the live path.")
+    parser.add_argument("--quick", action="store_true", help="one small round, under a minute")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there, too")
+    return parser.parse_args()
+
+
+async def _measure(size: Size, console: Console) -> Report:
+    task = asyncio.current_task()
+    if task is not None:  # so that what was made is removed then, too
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    settings = load()
+    report = Report(await machine.facts(settings))
+    for number in range(size.rounds):
+        for name, part in (("live path", _live), ("latency", _latency), ("sink", _sink)):
+            console.print(f"round {number + 1} of {size.rounds}: {name}", highlight=False)
+            await part(settings, size, report, SEED + number)
+    return report
+
+
+async def _live(settings: Settings, size: Size, report: Report, seed: int) -> None:
+    market = Market(INSTRUMENTS, MINUTE, BUSY, size.minutes, FULL_RECORDS)
+    records = market.records(seed)
+    decided = {}
+    variants = (False, True) if size.without else (True,)
+    for sink in variants[:: 1 if seed % 2 else -1]:
+        found = await throughput.measure(settings, market, records, sink=sink)
+        label = "all stages" if sink else "without the sink"
+        decided[label] = found["decided"]
+        report.add(f"live path, {label}: decided", "trades/s", found["decided"])
+        if sink:
+            report.add(f"live path, {label}: decided and stored", "trades/s", found["stored"])
+        report.add(f"live path, {label}: processor", "µs/trade", found["cost"])
+    if size.without:
+        (ratio,) = ratios(decided, to="without the sink").values()
+        report.add("live path: decided with / without the sink", "ratio", ratio)
+
+
+async def _latency(settings: Settings, size: Size, report: Report, seed: int) -> None:
+    market = Market(INSTRUMENTS, SECOND, PACED, size.bars, FLUSH_AFTER)
+    found = await latency.measure(settings, market, market.records(seed))
+    for share in (0.5, 0.99):
+        milliseconds = percentile(found.orders, share)
+        report.add(f"bar close to order: p{share * 100:.0f}", "ms", milliseconds)
+    for hop in latency.HOPS:
+        report.add(f"  hop to {hop}: p50", "ms", percentile(found.hops[hop], 0.5))
+    report.add("  worker's processor use", "cores", found.busy)
+    report.add("  trades appended late by at most", "ms", found.behind)
+
+
+async def _sink(settings: Settings, size: Size, report: Report, seed: int) -> None:
+    market = Market(INSTRUMENTS, MINUTE, BUSY, size.rows, FULL_RECORDS)
+    labels = {"copy": "bare COPY", "sink": "sink, messages", "bytes": "sink, bytes"}
+    for found in await sinking.measure(settings, sinking.Backlog(market, seed), size.turns):
+        for name, rate in found.items():
+            report.add(f"{labels[name]}", "rows/s", rate)
+        for name, ratio in ratios(found, to="copy").items():
+            report.add(f"{labels[name]} / bare COPY", "ratio", ratio)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""Settings enter; topics, a schema and a worker of their own leave, and are gone at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import signal
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from app.config import Settings
+from app.config_sections import Kafka
+from app.core.events import Message
+from app.errors import LockstepError, UnreachableError
+from app.pipeline import EDGES, STAGES
+from app.runtime import topics
+from app.runtime.codec import decode
+from app.runtime.sink import SINK_TOPICS
+from app.storage import migrations
+from app.storage.database import Database
+from bench.market import Market, Packed, split
+
+DECIDING = tuple(stage.name for stage in STAGES)
+SINK = EDGES[1]
+WARM = 3
+"""Decision times that wake a worker: at the second, execution has had its first turn."""
+
+STOPS_WITHIN = 15.0  # seconds
+PATIENCE = 300.0  # seconds
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Appended:
+    """A record that stands in the log.
+
+    Attributes:
+        time: When the broker appended it, milliseconds since the epoch.
+        message: What it holds.
+    """
+
+    time: int
+    message: Message
+
+
+class Installation:
+    """One run's topics, schema and worker; everything is named by one prefix.
+
+    Attributes:
+        kafka: The log's settings with the prefix.
+        database: The database, in a schema of the run.
+    """
+
+    def __init__(self, settings: Settings, stages: Sequence[str]) -> None:
+        name = f"bench_{uuid.uuid4().hex[:10]}"
+        self._stages = tuple(stages)
+        self.kafka: Kafka = settings.kafka.model_copy(update={"prefix": f"{name}."})
+        storage = dataclasses.replace(settings.database.storage(), schema=name)
+        self.database = Database(storage)
+        self._worker: asyncio.subprocess.Process | None = None
+        self._said = Path(tempfile.mkstemp(prefix="bench-worker-")[1])
+        clients = {"bootstrap_servers": self.kafka.bootstrap, **self.kafka.security()}
+        self.producer = AIOKafkaProducer(acks="all", enable_idempotence=True, **clients)
+        self._consumer = AIOKafkaConsumer(**clients)
+        # One that never reads: a question would wait behind the other's long poll.
+        self._asking = AIOKafkaConsumer(**clients)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await topics.create(self.kafka)
+            for client in (self.producer, self._consumer, self._asking):
+                await client.start()
+            if SINK in self._stages:
+                await migrations.apply(self.database)
+            self._worker = await self._start()
+        except UnreachableError:
+            raise  # there is nothing to remove, and nowhere to remove it from
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        removing = asyncio.ensure_future(self._remove())
+        try:
+            await asyncio.shield(removing)
+        except asyncio.CancelledError:
+            await removing  # being told to end is no reason to leave things behind
+            raise
+
+    async def _remove(self) -> None:
+        await self._stop()
+        for client in (self.producer, self._consumer, self._asking):
+            await client.stop()
+        await _delete_topics(self.kafka)
+        await drop_schema(self.database)
+        self._said.unlink()
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that the worker has used so far."""
+        if self._worker is None:
+            return 0.0
+        # The second word is the command in brackets and may hold spaces.
+        words = Path(f"/proc/{self._worker.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    async def append(self, packed: Packed) -> asyncio.Future[Any]:
+        """Append a record of `trades`; the future holds where and when it stands."""
+        future: asyncio.Future[Any] = await self.producer.send(
+            self.kafka.prefix + "trades", packed.value, packed.instrument.encode()
+        )
+        return future
+
+    async def append_all(self, records: Sequence[Packed]) -> None:
+        """Append records of `trades` and wait until they are acknowledged."""
+        await asyncio.gather(*[await self.append(packed) for packed in records])
+
+    async def decided(self, accounts: int, time: int) -> None:
+        """Wait until every account's portfolio of a decision time stands in the log."""
+        await self._until(self._decided(accounts, time), f"the portfolios of {time}")
+
+    async def stored(self) -> None:
+        """Wait until the database holds all that stands in the log now."""
+        await self._until(self._stored(), "the end of what is to be stored")
+
+    async def wake(self, market: Market, records: Sequence[Packed]) -> list[Packed]:
+        """Feed the first bars and wait until every stage has taken its part; return the rest."""
+        time = market.after(WARM)
+        first, rest = split(records, time)
+        await self.append_all([*market.steering(), *first])
+        await self.decided(len(market.accounts()), time)
+        if SINK in self._stages:
+            await self.stored()
+        return rest
+
+    async def ordered(self, count: int, time: int) -> None:
+        """Wait until so many orders records of a decision time stand in the log."""
+        await self._until(self._count("orders", "orders", count, time), f"the orders of {time}")
+
+    async def _count(self, topic: str, kind: str, count: int, time: int) -> None:
+        async for appended in self._follow(topic):
+            record: Any = appended.message.record
+            count -= (record.TYPE, record.time) == (kind, time)
+            if not count:
+                return
+
+    async def _decided(self, accounts: int, time: int) -> None:
+        seen: set[str] = set()
+        async for appended in self._follow("portfolio"):
+            if getattr(appended.message.record, "time", 0) == time:
+                seen.add(appended.message.name)
+            if len(seen) == accounts:
+                return
+
+    async def _stored(self) -> None:
+        ends = {
+            (name, place.partition): offset
+            for name in SINK_TOPICS
+            for place, offset in (await self._asking.end_offsets(self._places(name))).items()
+            if offset
+        }
+        while True:
+            held = await self.database.fetch("SELECT * FROM sink_offsets")
+            reached = {(row["topic"], row["topic_partition"]): row["next_offset"] for row in held}
+            if all(reached.get(place, 0) >= offset for place, offset in ends.items()):
+                return
+            await asyncio.sleep(0.02)  # a table can't say when it has grown
+
+    async def read(self, topic: str) -> list[Appended]:
+        """Return all that stands on a topic now."""
+        ends = await self._asking.end_offsets(self._places(topic))
+        left = sum(ends.values())
+        found: list[Appended] = []
+        if left:
+            async for appended in self._follow(topic):
+                found.append(appended)
+                if len(found) == left:
+                    break
+        return found
+
+    async def _follow(self, topic: str) -> AsyncIterator[Appended]:
+        places = self._places(topic)
+        self._consumer.assign(places)
+        await self._consumer.seek_to_beginning(*places)
+        while True:
+            for batch in (await self._consumer.getmany(timeout_ms=200)).values():
+                for record in batch:
+                    yield Appended(record.timestamp, decode(record.value))
+
+    def _places(self, topic: str) -> list[TopicPartition]:
+        count = topics.declared()[topic].partitions
+        return [TopicPartition(self.kafka.prefix + topic, number) for number in range(count)]
+
+    async def _until(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Wait for something the worker does, unless it ends or is far too slow."""
+        if self._worker is None:
+            raise RuntimeError("an installation was used before it was entered")
+        task, ended = asyncio.ensure_future(work), asyncio.ensure_future(self._worker.wait())
+        both = {task, ended}
+        try:
+            await asyncio.wait(both, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+        finally:
+            task.cancel()
+            ended.cancel()
+        raise LockstepError(
+            f"The worker did not come to {what}; it said: {self._said.read_text()[-2000:]}"
+        )
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        environment = os.environ | {
+            "LOCKSTEP_KAFKA__BOOTSTRAP": self.kafka.bootstrap,
+            "LOCKSTEP_KAFKA__PREFIX": self.kafka.prefix,
+            "LOCKSTEP_DATABASE__SCHEMA": self.database.settings.schema,
+            "LOCKSTEP_WORKER__STAGES": ",".join(self._stages),
+            "LOCKSTEP_WORKER__LOG_LEVEL": "warning",
+        }
+        with self._said.open("wb") as said:
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "error",
+                env=environment, stdout=said, stderr=said,
+            )  # fmt: skip
+
+    async def _stop(self) -> None:
+        if self._worker is None or self._worker.returncode is not None:
+            return
+        self._worker.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._worker.wait(), STOPS_WITHIN)
+        except TimeoutError:
+            self._worker.kill()
+            await self._worker.wait()
+
+
+async def drop_schema(database: Database) -> None:
+    """Drop a run's schema, and close its connections."""
+    async with database.connection() as connection:
+        await connection.execute("SET client_min_messages = warning")
+        await connection.execute(f'DROP SCHEMA IF EXISTS "{database.settings.schema}" CASCADE')
+    await database.close()
+
+
+async def _delete_topics(kafka: Kafka) -> None:
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap, **kafka.security())
+    await client.start()
+    try:
+        await client.delete_topics([kafka.prefix + name for name in topics.declared()])
+    finally:
+        await client.close()

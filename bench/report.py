@@ -1,0 +1,66 @@
+"""Measured values enter by name; a table for people and a document for scripts leave."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything one run measured.
+
+    Attributes:
+        machine: Facts about where it ran.
+        values: Every repetition of each measurement, in order of time.
+        units: The unit of each measurement.
+    """
+
+    machine: dict[str, str]
+    values: dict[str, list[float]] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, unit: str, value: float) -> None:
+        """Note one repetition of a measurement."""
+        self.values.setdefault(name, []).append(value)
+        self.units[name] = unit
+
+    def document(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        results = {
+            name: {"unit": self.units[name], "median": statistics.median(values), "values": values}
+            for name, values in self.values.items()
+        }
+        return {"machine": self.machine, "results": results}
+
+    def show(self, console: Console) -> None:
+        """Print it: the median of the repetitions, and the least and the most of them."""
+        for name, fact in self.machine.items():
+            console.print(f"{name}: {fact}", highlight=False)
+        table = Table("measured", "median", "least", "most", "times", "unit")
+        for column in table.columns[1:5]:
+            column.justify = "right"
+        for name, values in self.values.items():
+            numbers = (statistics.median(values), min(values), max(values))
+            table.add_row(name, *map(_text, numbers), str(len(values)), self.units[name])
+        console.print(table)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least `share` of all are at or below (nearest rank)."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def ratios(found: Mapping[str, float], to: str) -> dict[str, float]:
+    """Return every other value as a share of one of them."""
+    return {name: value / found[to] for name, value in found.items() if name != to}
+
+
+def _text(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"  # noqa: PLR2004 - 3 digits
