@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,9 @@ class KafkaLog:
             fetch_max_wait_ms=1,  # it reads what is there; the next question waits behind a poll
             **self._security,
         )
+        client_log = logging.getLogger("aiokafka")
+        level = client_log.level
+        client_log.setLevel(logging.CRITICAL)  # the sentence below says what it would say
         try:
             await self._producer.start()
             await self._reader.start()
@@ -63,6 +67,8 @@ class KafkaLog:
                 f"no Kafka broker answered at {self._bootstrap} ({error}): start one with "
                 f"`lockstep up`, or set kafka.bootstrap (LOCKSTEP_KAFKA__BOOTSTRAP)."
             ) from error
+        finally:
+            client_log.setLevel(level)
 
     async def stop(self) -> None:
         """Disconnect."""
