@@ -1,0 +1,137 @@
+"""A seed and its faults enter; they strike a pipeline at work; what they did to it leaves."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from app.storage.errors import DatabaseUnavailableError
+from tests.faults.broker import Broker
+from tests.faults.kinds import Fault
+from tests.faults.oracle import Findings, compare
+from tests.faults.site import Site, StuckError, opened
+from tests.integration.worker import installed
+
+T = TypeVar("T")
+LAST_WORK = 200
+"""How many records the stages make after the last fault."""
+
+
+@dataclass
+class Outcome:
+    """What became of one seed.
+
+    Attributes:
+        injected: How many faults met work, by kind.
+        missed: How many did not, by kind; they are not counted.
+        exits: How often a worker ended, by exit code.
+        settled: Whether all topics came to stand still in the end, with all of it stored.
+        findings: What the comparison found; none where it was not come to.
+        stuck: What did not come in time; empty where all did.
+        seconds: How long it took.
+    """
+
+    injected: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    exits: Counter[int] = field(default_factory=Counter)
+    settled: bool = False
+    findings: Findings | None = None
+    stuck: str = ""
+    seconds: float = 0.0
+
+    @property
+    def faultless(self) -> bool:
+        good = self.findings is not None and self.findings.faultless
+        return good and self.settled and not self.stuck
+
+
+def schedule(seed: int, count: int, kinds: Sequence[T]) -> list[T]:
+    """Return one seed's faults: seeds in a row use every kind equally often."""
+    drawn = [kinds[(seed * count + n) % len(kinds)] for n in range(count)]
+    random.Random(seed).shuffle(drawn)
+    return drawn
+
+
+async def run(  # noqa: PLR0917 - as many as there are choices
+    seed: int,
+    faults: Sequence[tuple[str, Fault]],
+    logs: Path,
+    broker: Broker | None = None,
+    speed: float = 150.0,
+    tell: Callable[[str], None] = lambda _: None,
+    **environment: str,
+) -> Outcome:
+    """Let the faults strike one after the other, then compare."""
+    outcome = Outcome()
+    began = time.monotonic()
+    _empty(logs)
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            installed(Path(folder)) as installation,
+            opened(installation, broker, logs, seed, speed) as site,
+        ):
+            site.join(**environment)
+            try:
+                await _strike(site, seed, faults, outcome, tell)
+            except StuckError as error:
+                outcome.stuck = str(error)
+            outcome.settled = await _settles(site)
+            outcome.findings = await compare(site)
+            outcome.exits.update(code for slot in site.slots for code in slot.exits)
+            outcome.exits.update(site.ended)
+    outcome.seconds = time.monotonic() - began
+    _write_down(logs, outcome)
+    return outcome
+
+
+def _empty(logs: Path) -> None:
+    shutil.rmtree(logs, ignore_errors=True)
+    logs.mkdir(parents=True)
+
+
+async def _strike(
+    site: Site,
+    seed: int,
+    faults: Sequence[tuple[str, Fault]],
+    outcome: Outcome,
+    tell: Callable[[str], None],
+) -> None:
+    await site.works()
+    for number, (kind, strike) in enumerate(faults):
+        site.chance = random.Random(f"{seed}:{number}:{kind}")
+        began = time.monotonic()
+        met = await strike(site)
+        (outcome.injected if met else outcome.missed)[kind] += 1
+        await site.works()
+        said = "" if met else " (met nothing: not counted)"
+        tell(f"{number + 1}/{len(faults)} {kind}{said}: {time.monotonic() - began:.1f} s")
+    await site.works(LAST_WORK)
+
+
+async def _settles(site: Site) -> bool:
+    """Let time stand still until all is done; where it is never, the comparison tells what."""
+    site.play.clock.hold()
+    try:
+        await site.caught_up()
+    except (StuckError, DatabaseUnavailableError):
+        return False
+    return True
+
+
+def _write_down(logs: Path, outcome: Outcome) -> None:
+    found = outcome.findings or Findings()
+    lines = [
+        *([f"stuck: {outcome.stuck}"] if outcome.stuck else []),
+        *(f"lost: {each}" for each in found.lost),
+        *(f"doubled: {each}" for each in found.doubled),
+        *(f"different: {each}" for each in found.different),
+    ]
+    (logs / "differences.txt").write_text("".join(line + os.linesep for line in lines))
