@@ -17,7 +17,7 @@ from rich.console import Console
 from app.config import Settings, load
 from app.errors import TERMINATED, LockstepError
 from bench import latency, machine, sinking, throughput
-from bench.market import Market
+from bench.market import FLUSH_AFTER, Market
 from bench.report import Report, percentile, ratios
 
 MINUTE = 60_000
@@ -50,11 +50,9 @@ class Size:
 FULL = Size(rounds=3, minutes=20, bars=63, rows=8, turns=2, without=True)
 QUICK = Size(rounds=1, minutes=5, bars=9, rows=2, turns=2, without=False)
 
-# 50 trades a second of each instrument and records of 200, and of each 250 and what 5 ms hold.
-BUSY = 3_000
-PACED = 250
-FULL_RECORDS = 10 * SECOND
-FLUSH_AFTER = 5
+BUSY = 3_000  # trades a minute of each instrument in a backlog
+FULL_RECORDS = 10 * SECOND  # of which fill records to their most, 200 trades
+PACED = 250  # trades a second of each instrument in the paced market
 
 
 def main() -> int:

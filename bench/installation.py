@@ -81,7 +81,8 @@ class Installation:
                 await migrations.apply(self.database)
             self._worker = await self._start()
         except UnreachableError:
-            raise  # there is nothing to remove, and nowhere to remove it from
+            await self._disconnect()  # there is nothing to remove, and nowhere to remove it from
+            raise
         except BaseException:
             await self.__aexit__()
             raise
@@ -97,11 +98,14 @@ class Installation:
 
     async def _remove(self) -> None:
         await self._stop()
-        for client in (self.producer, self._consumer, self._asking):
-            await client.stop()
+        await self._disconnect()
         await _delete_topics(self.kafka)
         await drop_schema(self.database)
         self._said.unlink()
+
+    async def _disconnect(self) -> None:
+        for client in (self.producer, self._consumer, self._asking):
+            await client.stop()
 
     def processor_seconds(self) -> float:
         """Return the processor time that the worker has used so far."""
