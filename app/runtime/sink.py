@@ -26,6 +26,9 @@ SINK_TOPICS = (
     "dead-letters",
 )
 
+MOST_RECORDS = 500
+"""Records in one transaction; of trades each may hold hundreds of rows."""
+
 
 class SinkIntake:
     """Feeds the sink; what is committed to the group only informs whoever looks at lag."""
@@ -72,9 +75,12 @@ class SinkIntake:
             for entry in entries
             if entry.offset >= stored.get(place, entry.offset + 1)
         ]
-        await self._sink.write(batch)
-        for item in batch:
-            stored[Place(item.topic, item.partition)] = item.offset + 1
+        # In parts: a backlog in one transaction could outlast the statement timeout.
+        for start in range(0, len(batch), MOST_RECORDS):
+            part = batch[start : start + MOST_RECORDS]
+            await self._sink.write(part)
+            for item in part:
+                stored[Place(item.topic, item.partition)] = item.offset + 1
 
     def committable(self) -> dict[Place, int]:
         """Return the first offset of each partition that is not stored."""
