@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from app.core.events import Booked, Clock, Inbound, Message, Output, Resumed
 from app.core.flow import Holds, Inbox, Outbox, Stage
 from app.runtime.codec import encode
 from app.runtime.ports import Entry
+from tests.simulation.world import Scenario
 
 ACCOUNTS = ("left", "right")
 INSTRUMENTS = ("A:X", "A:Y", "A:Z")
@@ -118,7 +120,12 @@ STAGES = (
     Stage("pairs", ("trades",), ("fills",), "instrument", Pairs, PairState),
     Stage("joined", ("fills",), ("risk",), "account", Joined, JoinState),
 )
-COUNTS = {"trades": 2, "fills": 2, "risk": 2}
+COUNTS = {
+    **dict.fromkeys(("trades", "fills", "risk", "state-pairs", "state-joined"), 2),
+    **dict.fromkeys(("candles", "signals", "portfolio", "allocations", "orders"), 0),
+    **dict.fromkeys(("forks", "snapshots"), 0),
+    "dead-letters": 1,
+}
 
 
 def clocks(count: int) -> list[Entry]:
@@ -137,3 +144,9 @@ def expected(count: int) -> dict[tuple[str, int], str]:
         for account in ACCOUNTS
         for n in range(1, count // 2 + 1)
     }
+
+
+@functools.cache
+def scenario(count: int) -> Scenario:
+    """Return that many clocks for every instrument as a world takes them."""
+    return Scenario(f"toys {count}", STAGES, COUNTS, (tuple(clocks(count)),))

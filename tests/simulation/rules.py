@@ -1,0 +1,393 @@
+"""The runtime and the sink, each with one safety rule taken out: the oracle must object to each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from app.core.events import Inbound
+from app.runtime import admission
+from app.runtime.partition import Partition, StateLog
+from app.runtime.ports import Entry, Place, Stored
+from app.runtime.sink import SinkIntake
+from app.runtime.stage import StageRuntime
+from app.storage import sink as sink_module
+from app.storage.errors import TRANSIENT
+from app.storage.sink import Sink, Skipped
+from app.storage.tables import TABLES, Table
+from app.storage.values import Row
+from tests.simulation.database import SimulatedStore, SimulatedTransaction
+from tests.simulation.log import Point
+from tests.simulation.members import Group, Member
+from tests.simulation.world import Parts
+
+
+class StatesBeforeOutputs(StageRuntime):
+    async def take(self, batches: Mapping[Place, Sequence[Stored]]) -> None:
+        partitions = self._partitions
+        outputs = self._outputs(batches, [])
+        await self._log.append(self._changed_states())
+        await self._log.append(outputs)
+        if partitions is self._partitions:
+            self._committable = self._needs()
+
+
+class OffsetsBeforeOutputs(StageRuntime):
+    async def take(self, batches: Mapping[Place, Sequence[Stored]]) -> None:
+        outputs = self._outputs(batches, [])
+        self._committable = self._needs()
+        await self._log.append(outputs)
+        await self._log.append(self._changed_states())
+
+
+class GoesOnAfterAFailedWrite(StageRuntime):
+    """As if the log's errors were only logged: its world's processes don't end on them either."""
+
+    async def take(self, batches: Mapping[Place, Sequence[Stored]]) -> None:
+        partitions = self._partitions
+        for entries in (self._outputs(batches, []), self._changed_states()):
+            with contextlib.suppress(Exception):  # the rule that is taken out
+                await self._log.append(entries)
+        if partitions is self._partitions:
+            self._committable = self._needs()
+
+
+class KeepsMemoryOfACancelledTake(StageRuntime):
+    async def take(self, batches: Mapping[Place, Sequence[Stored]]) -> None:
+        partitions = self._partitions
+        await self._log.append(self._outputs(batches, []))
+        await self._log.append(self._changed_states())
+        if partitions is self._partitions:
+            self._committable = self._needs()
+
+
+class CommitsWhatItHasRead(StageRuntime):
+    def _needs(self) -> dict[Place, int]:
+        return {
+            Place(topic, partition.number): offset
+            for partition in self._partitions.values()
+            for topic, offset in partition.position.items()
+        }
+
+
+class ResumesAtTheCommittedOffset(StageRuntime):
+    async def _resume(self, place: Place, committed: int | None, needed: int | None) -> int:
+        del place, needed
+        return committed or 0
+
+
+class ResumesAtTheStates(StageRuntime):
+    """Leaves "nothing committed means from the start" out of the minimum."""
+
+    async def _resume(self, place: Place, committed: int | None, needed: int | None) -> int:
+        if committed is None and needed is not None:
+            return needed
+        return await super()._resume(place, committed, needed)
+
+
+class NewestStateWins(StateLog):
+    def _newest(self, stored: list[Stored], number: int) -> Any:
+        latest, _ = super()._newest(stored, number)
+        return latest, dict(latest)
+
+
+class NeverRewrites(StateLog):
+    async def _rewrite(self, number: int, keys: list[str], winners: Any) -> None:
+        pass
+
+
+class NeverLooksForItsClaim(StateLog):
+    async def load(self, number: int, token: int) -> Any:
+        stored = await self._log.read(Place(self.topic, number))
+        log = self._log
+        self._log = _Answers(log, [*stored, *log.stored(Place(self.topic, number), token)])  # type: ignore[attr-defined, assignment]
+        try:
+            return await super().load(number, token)
+        finally:
+            self._log = log
+
+
+class _Answers:
+    """A log that gives one answer to a read."""
+
+    def __init__(self, log: Any, answer: list[Stored]) -> None:
+        self._log = log
+        self._answer = answer
+
+    async def append(self, entries: Sequence[Entry]) -> list[int]:
+        offsets: list[int] = await self._log.append(entries)
+        return offsets
+
+    async def read(self, place: Place, start: int | None = None) -> list[Stored]:
+        del place, start
+        return self._answer
+
+
+def with_states(states: type[StateLog], base: type[StageRuntime] = StageRuntime) -> Any:
+    """Return a runtime that keeps its states in another way."""
+
+    def made(*arguments: Any) -> StageRuntime:
+        runtime = base(*arguments)
+        runtime._states = states(*arguments)
+        return runtime
+
+    return made
+
+
+class ForgetsItsStates(StageRuntime):
+    def _changed_states(self) -> list[Entry]:
+        return []
+
+
+class TakesRepeats(StageRuntime):
+    """Loads states, but without the numbers that tell a repeat."""
+
+    async def _open(self, number: int, places: Mapping[Place, int | None]) -> dict[Place, int]:
+        resume = await super()._open(number, places)
+        partition: Partition = self._partitions[number]
+        for machine in partition.machines.values():
+            inbox = getattr(machine, "_inbox", None)
+            if inbox is not None:
+                inbox._received.clear()
+        return resume
+
+
+class TakesWhatItsStateIsPast(StageRuntime):
+    async def _open(self, number: int, places: Mapping[Place, int | None]) -> dict[Place, int]:
+        resume = await super()._open(number, places)
+        self._partitions[number].floors = _NoFloors()
+        return resume
+
+
+class _NoFloors(dict[str, dict[str, int]]):
+    def get(self, key: str, default: Any = None) -> Any:
+        del key
+        return default
+
+
+class TakesTheSameOffsetsAgain(StageRuntime):
+    def _step(self, partition: Partition, stored: Stored, made: Any) -> list[Entry]:
+        partition.position[stored.topic] = min(partition.position[stored.topic], stored.offset)
+        return super()._step(partition, stored, made)
+
+
+class OverlooksHoles(StageRuntime):
+    def _step(self, partition: Partition, stored: Stored, made: Any) -> list[Entry]:
+        partition.position[stored.topic] = max(partition.position[stored.topic], stored.offset)
+        return super()._step(partition, stored, made)
+
+
+class KeepsWhatWasRevoked(StageRuntime):
+    def revoke(self) -> None:
+        pass
+
+    async def assign(self, places: Mapping[Place, int | None]) -> dict[Place, int]:
+        StageRuntime.revoke(self)
+        return await super().assign(places)
+
+
+class CommitsForItsSuccessor(StageRuntime):
+    """Doesn't ask whether the partitions are still the ones of the take that ends."""
+
+    async def take(self, batches: Mapping[Place, Sequence[Stored]]) -> None:
+        partitions = self._partitions
+        await super().take(batches)
+        self._committable = {
+            Place(topic, partition.number): offset
+            for partition in partitions.values()
+            for topic, offset in partition.needs().items()
+        }
+
+
+class DropsForeignBytes(StageRuntime):
+    def _step(self, partition: Partition, stored: Stored, made: Any) -> list[Entry]:
+        entries = super()._step(partition, stored, made)
+        return [entry for entry in entries if entry.topic != "dead-letters"]
+
+
+class NotOnlyTheWarden(StageRuntime):
+    def _step(self, partition: Partition, stored: Stored, made: Any) -> list[Entry]:
+        entries = super()._step(partition, stored, made)
+        if stored.value == b"not a record" and not entries:
+            return [admission.dead_letter(stored, self.stage.name, "no record")]
+        return entries
+
+
+# --- the sink ----------------------------------------------------------------------------------
+
+
+class MovesFirst(Sink):
+    """Moves the offsets in a transaction of their own."""
+
+    async def _attempt(self, prepared: Any) -> int:
+        async with self._store.transaction() as transaction:
+            held = await transaction.lock(sorted({item.place for item in prepared}))
+            fresh, offsets = sink_module._unstored(prepared, held)
+            if fresh:
+                await transaction.move(offsets)
+        async with self._store.transaction() as transaction:
+            for table, batch in sink_module._by_table(fresh).items():
+                await transaction.insert(TABLES[table], batch)
+        return len(fresh)
+
+
+class MovesLast(Sink):
+    async def _attempt(self, prepared: Any) -> int:
+        async with self._store.transaction() as transaction:
+            held = await transaction.lock(sorted({item.place for item in prepared}))
+            fresh, offsets = sink_module._unstored(prepared, held)
+            for table, batch in sink_module._by_table(fresh).items():
+                await transaction.insert(TABLES[table], batch)
+        async with self._store.transaction() as transaction:
+            if fresh:
+                await transaction.move(offsets)
+        return len(fresh)
+
+
+class ComparesNothing(Sink):
+    async def _attempt(self, prepared: Any) -> int:
+        async with self._store.transaction() as transaction:
+            await transaction.lock(sorted({item.place for item in prepared}))
+            for table, batch in sink_module._by_table(prepared).items():
+                await transaction.insert(TABLES[table], batch)
+            await transaction.move({item.place: item.offset + 1 for item in prepared})
+        return len(prepared)
+
+
+class OverlooksHolesInTables(Sink):
+    async def _attempt(self, prepared: Any) -> int:
+        async with self._store.transaction() as transaction:
+            held = await transaction.lock(sorted({item.place for item in prepared}))
+            fresh = [item for item in prepared if item.offset >= held[item.place]]
+            for table, batch in sink_module._by_table(fresh).items():
+                await transaction.insert(TABLES[table], batch)
+            await transaction.move({item.place: item.offset + 1 for item in fresh})
+        return len(fresh)
+
+
+class TakesUnknownForDone(Sink):
+    async def _patiently(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            return await attempt()
+        except TRANSIENT:
+            return await super()._patiently(self._store.positions)
+
+
+class GivesUpOnTheDatabase(Sink):
+    """Drops a batch that the database refused."""
+
+    async def write(self, batch: Sequence[Inbound | Skipped]) -> int:
+        try:
+            prepared = [sink_module._prepare(item) for item in batch]
+            return await self._attempt(prepared)
+        except TRANSIENT:
+            return 0
+
+
+class LocksUnsorted(Sink):
+    async def _attempt(self, prepared: Any) -> int:
+        async with self._store.transaction() as transaction:
+            held = await transaction.lock(list({item.place: None for item in prepared}))
+            fresh, offsets = sink_module._unstored(prepared, held)
+            for table, batch in sink_module._by_table(fresh).items():
+                await transaction.insert(TABLES[table], batch)
+            if fresh:
+                await transaction.move(offsets)
+        return len(fresh)
+
+
+class ResumesTheSinkAtTheCommittedOffset(SinkIntake):
+    async def assign(self, places: Mapping[Place, int | None]) -> dict[Place, int]:
+        held = await super().assign(places)
+        self._stored = {place: places[place] or 0 for place in held}
+        return dict(self._stored)
+
+
+class StoresWhatItNoLongerOwns(SinkIntake):
+    async def take(self, batches: Mapping[Place, Sequence[Stored]]) -> None:
+        for place, batch in batches.items():
+            self._stored.setdefault(place, batch[0].offset)
+        await super().take(batches)
+
+
+class _Unlocked(SimulatedTransaction):
+    async def lock(self, places: Sequence[Any]) -> Any:
+        await Point("lock")
+        self.check()
+        return {place: self._database.offsets.get(place, 0) for place in places}
+
+
+class LocksNoRows(SimulatedStore):
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with super().transaction() as transaction:
+            transaction.__class__ = _Unlocked
+            yield transaction
+
+
+class _Doubling(SimulatedTransaction):
+    async def insert(self, table: Table, batch: Sequence[Row]) -> None:
+        await super().insert(table, batch)
+        self.rows[table.name].update({("again", *row): row for row in batch})
+
+
+class InsertsTwice(SimulatedStore):
+    """No rule, but the canary: a store that doubles every row."""
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with super().transaction() as transaction:
+            transaction.__class__ = _Doubling
+            yield transaction
+
+
+class FencesNobody(Group):
+    def commit(self, member: Member, generation: int, offsets: dict[Place, int]) -> None:
+        del member, generation
+        self.committed |= offsets
+
+
+REMOVED: dict[str, Parts] = {
+    "outputs are appended before states": Parts(runtime=StatesBeforeOutputs),
+    "offsets may move after outputs": Parts(runtime=OffsetsBeforeOutputs),
+    "a failed write ends the process": Parts(runtime=GoesOnAfterAFailedWrite, ends_on_errors=False),
+    "memory of a cancelled take is dropped": Parts(runtime=KeepsMemoryOfACancelledTake),
+    "committed up to the oldest needed": Parts(runtime=CommitsWhatItHasRead),
+    "states are written": Parts(runtime=ForgetsItsStates),
+    "resume at the lower of committed and needed": Parts(runtime=ResumesAtTheCommittedOffset),
+    "nothing committed means from the start": Parts(runtime=ResumesAtTheStates),
+    "the highest token wins": Parts(runtime=with_states(NewestStateWins)),
+    "the highest token wins, and resume at the lower": Parts(
+        runtime=with_states(NewestStateWins, ResumesAtTheCommittedOffset)
+    ),
+    "a winner that is not the last is written again": Parts(runtime=with_states(NeverRewrites)),
+    "the two before, and resume at the lower": Parts(
+        runtime=with_states(NeverRewrites, ResumesAtTheCommittedOffset)
+    ),
+    "a load must reach the claim": Parts(runtime=with_states(NeverLooksForItsClaim)),
+    "repeats are told by number": Parts(runtime=TakesRepeats),
+    "a key's state is past what is read for others": Parts(runtime=TakesWhatItsStateIsPast),
+    "offsets given again are skipped": Parts(runtime=TakesTheSameOffsetsAgain),
+    "offsets left out stop the stage": Parts(runtime=OverlooksHoles),
+    "a revocation empties the hands": Parts(runtime=KeepsWhatWasRevoked),
+    "a take that was overtaken commits nothing": Parts(runtime=CommitsForItsSuccessor),
+    "foreign bytes become dead letters": Parts(runtime=DropsForeignBytes),
+    "one stage reports foreign bytes": Parts(runtime=NotOnlyTheWarden),
+    "offsets move with the rows (before)": Parts(sink=MovesFirst),
+    "offsets move with the rows (after)": Parts(sink=MovesLast),
+    "the sink compares first": Parts(sink=ComparesNothing),
+    "the sink refuses a hole": Parts(sink=OverlooksHolesInTables),
+    "an unknown outcome is read again": Parts(sink=TakesUnknownForDone),
+    "the sink is patient": Parts(sink=GivesUpOnTheDatabase),
+    "the sink locks in order": Parts(sink=LocksUnsorted),
+    "the sink resumes where the database says": Parts(intake=ResumesTheSinkAtTheCommittedOffset),
+    "the sink leaves what it does not own": Parts(intake=StoresWhatItNoLongerOwns),
+    "offsets are read under a lock": Parts(store=LocksNoRows),
+    "canary: every row twice": Parts(store=InsertsTwice),
+    "the broker fences commits": Parts(group=FencesNobody),
+}
+"""What is under test without each rule."""
+
+REDUNDANT: dict[str, str] = {}
+"""Rules that no seed needs, each with the reason."""

@@ -1,0 +1,72 @@
+"""A thousand schedules: nothing lost, doubled or changed, every point hit, each rule needed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.campaign import Campaign, explore
+from tests.simulation.explore import run_seed
+from tests.simulation.rules import REDUNDANT, REMOVED
+from tests.simulation.tape import shrink
+
+SCHEDULES = 1000
+RULE_SEEDS = 300
+
+
+@pytest.fixture(scope="module")
+def campaign() -> Campaign:
+    return explore(0, SCHEDULES, jobs=2)
+
+
+def test_no_schedule_loses_doubles_or_changes_a_record(campaign: Campaign) -> None:
+    commands = [f"python -m tests.simulation --seed {seed}" for seed in campaign.failed]
+    assert campaign.failed == {}, commands
+    assert campaign.schedules == SCHEDULES
+
+
+def test_every_point_was_hit_by_every_fault_and_recovered_from(campaign: Campaign) -> None:
+    assert campaign.missed() == []
+
+
+def test_the_schedules_are_not_vacuous(campaign: Campaign) -> None:
+    assert campaign.repeats > 0
+    for event in (
+        "clean stops",
+        "commits fenced",
+        "compactions",
+        "databases restored",
+        "effects of the dead",
+        "ended by BrokenError",
+        "ended by HoleError",
+        "ended by LostInputError",
+        "ended by StateError",
+        "rebalances",
+        "takes cancelled",
+        "zombies that found out",
+        "zombies woken",
+    ):
+        assert campaign.events.get(event, 0) > 0, event
+
+
+def test_a_seed_is_one_history_in_every_process(campaign: Campaign) -> None:
+    assert campaign.differed == []
+    assert campaign.again == SCHEDULES // 20
+
+
+@pytest.mark.parametrize("rule", [rule for rule in REMOVED if rule not in REDUNDANT])
+def test_some_seed_objects_when_a_rule_is_taken_out(rule: str) -> None:
+    seeds = range(RULE_SEEDS)
+    assert any(run_seed(seed, REMOVED[rule], heavy=True).wrong for seed in seeds)
+
+
+def test_a_failing_seed_replays_from_its_choices_and_shrinks() -> None:
+    parts = REMOVED["committed up to the oldest needed"]
+    outcome = next(o for o in (run_seed(s, parts) for s in range(100)) if o.wrong)
+    assert run_seed(outcome.seed, parts, outcome.drawn).history == outcome.history
+
+    def fails(drawn: list[int]) -> bool:
+        return bool(run_seed(outcome.seed, parts, drawn).wrong)
+
+    least = shrink(outcome.drawn, fails, tries=60)
+    assert fails(least)
+    assert sum(map(bool, least)) < sum(map(bool, outcome.drawn)) // 2
