@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from app.storage.errors import DatabaseUnavailableError
 from tests.faults.broker import Broker
 from tests.faults.kinds import Fault
 from tests.faults.oracle import Findings, compare
@@ -21,6 +20,8 @@ from tests.faults.site import Site, StuckError, opened
 from tests.integration.worker import installed
 
 T = TypeVar("T")
+STILL = (4.0, 20.0)
+"""Seconds without a new record after which a pipeline whose market stands still is done."""
 LAST_WORK = 200
 """How many records the stages make after the last fault."""
 
@@ -42,7 +43,7 @@ class Outcome:
     injected: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     exits: Counter[int] = field(default_factory=Counter)
-    settled: bool = False
+    settled: bool = True
     findings: Findings | None = None
     stuck: str = ""
     seconds: float = 0.0
@@ -65,7 +66,7 @@ async def run(  # noqa: PLR0917 - as many as there are choices
     faults: Sequence[tuple[str, Fault]],
     logs: Path,
     broker: Broker | None = None,
-    speed: float = 150.0,
+    speed: float = 60.0,
     tell: Callable[[str], None] = lambda _: None,
     **environment: str,
 ) -> Outcome:
@@ -83,8 +84,7 @@ async def run(  # noqa: PLR0917 - as many as there are choices
                 await _strike(site, seed, faults, outcome, tell)
             except StuckError as error:
                 outcome.stuck = str(error)
-            outcome.settled = await _settles(site)
-            outcome.findings = await compare(site)
+            await _settle(site, outcome)
             outcome.exits.update(code for slot in site.slots for code in slot.exits)
             outcome.exits.update(site.ended)
     outcome.seconds = time.monotonic() - began
@@ -116,14 +116,17 @@ async def _strike(
     await site.works(LAST_WORK)
 
 
-async def _settles(site: Site) -> bool:
-    """Let time stand still until all is done; where it is never, the comparison tells what."""
+async def _settle(site: Site, outcome: Outcome) -> None:
+    """Let time stand still until all is done, and compare; what seems lost is given more time."""
     site.play.clock.hold()
-    try:
-        await site.caught_up()
-    except (StuckError, DatabaseUnavailableError):
-        return False
-    return True
+    for stillness in STILL:
+        try:
+            await site.caught_up(stillness)
+        except StuckError:
+            outcome.settled = False
+        outcome.findings = await compare(site)
+        if outcome.findings.faultless:
+            return
 
 
 def _write_down(logs: Path, outcome: Outcome) -> None:

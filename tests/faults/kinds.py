@@ -35,7 +35,7 @@ async def killed_at(site: Site, point: str, stage: str = "") -> bool:
     async with ordered(site, "kill", point, stage):
         if point != "after claim":
             return await site.soon(dead)
-        second = site.join()  # partitions are claimed where somebody joins
+        second = site.join()  # who joins lets everybody claim
         met = await site.soon(dead)
         await site.leave(second)
         return met
@@ -85,8 +85,8 @@ async def thaw(site: Site, frozen: Slot) -> None:
         await asyncio.sleep(SESSION + 2)
         frozen.send(signal.SIGCONT)
         return
-    second = site.join()
     try:
+        second = await site.joined()
         await site.works()
     finally:
         frozen.send(signal.SIGCONT)
@@ -95,23 +95,23 @@ async def thaw(site: Site, frozen: Slot) -> None:
 
 
 async def joins_and_leaves(site: Site) -> bool:
-    second = site.join()
-    await site.works()
-    await asyncio.sleep(site.chance.random())
+    second = await site.joined()
+    await asyncio.sleep(4 * site.chance.random())  # while it takes over, or later
     return await site.leave(second) == 0
 
 
 async def joins_and_is_killed(site: Site) -> bool:
-    second = site.join()
-    await asyncio.sleep(2 + 6 * site.chance.random())  # while it joins, or later
+    second = await site.joined()
+    await asyncio.sleep(4 * site.chance.random())
     met = second.send(signal.SIGKILL)
     await site.leave(second, signal.SIGKILL)
     return met
 
 
 async def joins_while_the_first_is_killed(site: Site) -> bool:
-    first, _ = site.slots[0], site.join()
-    await asyncio.sleep(2 + 6 * site.chance.random())
+    first = site.slots[0]
+    await site.joined()
+    await asyncio.sleep(4 * site.chance.random())
     met = first.send(signal.SIGKILL)
     await site.leave(first, signal.SIGKILL)
     return met

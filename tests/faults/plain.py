@@ -33,7 +33,7 @@ class Naive:
         self._states = StateLog(self._stage, self._log, "main", "plain")
         self._owned: dict[int, Partition] = {}
 
-    def forget(self, *_: object) -> None:
+    def forget(self, *_: object, **__: object) -> None:
         self._owned = {}
 
     async def take(self, message: Any, topic: str) -> None:

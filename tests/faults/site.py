@@ -73,6 +73,7 @@ class Slot:
         self._log = log
         self._leaving: signal.Signals | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._log.touch()
         self._kept = asyncio.create_task(self._keep())
 
     def send(self, number: signal.Signals) -> bool:
@@ -81,6 +82,11 @@ class Slot:
             return False
         self._process.send_signal(number)
         return True
+
+    @property
+    def owns(self) -> bool:
+        """Whether the worker has, in any of its lives, been given partitions."""
+        return b'"assigned"' in self._log.read_bytes()
 
     @property
     def frozen(self) -> bool:
@@ -153,6 +159,16 @@ class Site:
         self.slots.append(Slot(seen, log))
         return self.slots[-1]
 
+    async def joined(self) -> Slot:
+        """Let one more worker join, and wait until it has been given partitions."""
+        slot = self.join()
+
+        async def owns() -> bool:
+            return slot.owns
+
+        await self.until(owns, "a second worker owns partitions")
+        return slot
+
     async def leave(self, slot: Slot, number: signal.Signals = signal.SIGTERM) -> int:
         """Let one worker go for good."""
         code = await slot.leave(number)
@@ -200,21 +216,26 @@ class Site:
 
         await self.until(both, "the stages and the sink go on")
 
-    async def caught_up(self) -> None:
-        """Wait until nothing moves any more and all of it is in the database."""
+    async def caught_up(self, stillness: float) -> None:
+        """Wait until nothing has moved for so many seconds and all of it is in the database.
+
+        However long it takes, as long as something moves; raises StuckError when nothing does.
+        """
         seen: dict[tuple[str, int], int] = {}
+        held: dict[tuple[str, int], int] = {}
         since = time.monotonic()
-
-        async def still() -> bool:
-            nonlocal seen, since
-            now = await self.ends(SINK_TOPICS)
-            if now != seen:
-                seen, since = now, time.monotonic()
-            stored = await self.stored()
-            lacking = [place for place, end in now.items() if stored.get(place, 0) < end]
-            return not lacking and time.monotonic() - since > 3
-
-        await self.until(still, "the sink catches up with topics that stand still")
+        while True:
+            ends, stored = await self.ends(SINK_TOPICS), await self.stored()
+            if (ends, stored) != (seen, held):
+                seen, held, since = ends, stored, time.monotonic()
+            still = time.monotonic() - since
+            if still > stillness and all(
+                stored.get(place, 0) >= end for place, end in ends.items()
+            ):
+                return
+            if still > PATIENCE:
+                raise StuckError(f"nothing moves for {still:.0f} s, and not all of it is stored")
+            await asyncio.sleep(0.1)  # between two questions, not for an outcome
 
     async def until(
         self, holds: Callable[[], Awaitable[bool]], what: str, patience: float | None = None
