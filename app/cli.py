@@ -15,6 +15,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from signal import SIGHUP, SIGTERM
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -126,7 +127,8 @@ def run(words: Sequence[str]) -> int:
     """Run one command and return its exit code; errors are one sentence on standard error."""
     # Our sentence says what the client's own log line would say before it.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    # A closed terminal ends a command as SIGTERM does, or what it started would go on alone.
+    previous = {number: signal.signal(number, _terminate) for number in (SIGTERM, SIGHUP)}
     try:
         code = lockstep.main(list(words), prog_name="lockstep", standalone_mode=False)
         sys.stdout.flush()
@@ -138,7 +140,8 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def install(root: click.Group) -> None:

@@ -209,4 +209,4 @@ def _report(state: StackState) -> None:
     if state.engine == "docker":
         click.echo(f"Kafka UI     http://{_compose_address('kafka-ui')}")
     click.echo(f"Settings     {local_folder() / 'stack.env'}")
-    click.echo("Next: lockstep migrate")
+    click.echo("Next: lockstep migrate, then lockstep topics create")

@@ -46,6 +46,15 @@ class Plan:
         """Where the exchange's clock stops."""
         return self.last + TAIL
 
+    @property
+    def made_up(self) -> frozenset[str]:
+        """The instruments whose prices are synthetic."""
+        return frozenset(
+            f"BINANCE:{market.symbol}"
+            for market in self.markets()
+            if isinstance(market, SyntheticMarket)
+        )
+
     def markets(self) -> Sequence[MarketSource]:
         """Return the recorded market beside a busy synthetic one."""
         return (

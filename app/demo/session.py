@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,7 @@ WATCHED = ("candles", "signals", "portfolio", "orders", "risk", "fills")
 FRAMES_PER_SECOND = 4
 LINE_SECONDS = 5.0
 STOP_SECONDS = 15.0
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 async def play(plan: Plan, console: Console, folder: Path) -> None:
@@ -70,6 +73,7 @@ async def play(plan: Plan, console: Console, folder: Path) -> None:
         _say(console, "every decision is made; the sink catches up")
         await _stored(database, log, worker, log_file)
         await _end(worker)
+        _say(console, "XRPETH is the recorded day; the USDT markets are made up.")
         await summary.show(database, console)
         _next_steps(plan, console)
 
@@ -90,14 +94,22 @@ async def _worker(log_file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     with log_file.open("wb") as output:
         worker = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "error"),
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,  # Ctrl-C is ours to pass on
+            preexec_fn=_die_with_us,
         )
     try:
         yield worker
     finally:
         await _end(worker)
+
+
+def _die_with_us() -> None:
+    """Let the kernel end the worker when we are gone, however we went (Linux only)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 async def _end(worker: asyncio.subprocess.Process) -> None:
@@ -167,11 +179,15 @@ class _Show:
                 if ended.done():
                     raise _early(self.worker, self.log_file)
                 if console.is_terminal:
-                    live.update(view.table(*self._now()), refresh=True)
+                    live.update(view.table(*self._now(), self._look(console)), refresh=True)
                 else:
                     console.print(view.line(*self._now()), soft_wrap=True, highlight=False)
         ended.cancel()
-        console.print(view.table(*self._now()))
+        console.print(view.table(*self._now(), self._look(console)))
+
+    def _look(self, console: Console) -> view.Look:
+        wide = console.width >= view.WIDE
+        return view.Look(wide, console.height, self.plan.made_up)
 
     def _now(self) -> tuple[Picture, int, str]:
         running = f"a day at {self.plan.speed:g} times its speed"
@@ -221,6 +237,10 @@ def _next_steps(plan: Plan, console: Console) -> None:
     _say(
         console,
         f"\nThe run stays until the next demo. Look into it:\n"
-        f"  LOCKSTEP_KAFKA__PREFIX={plan.name}. lockstep topics read fills\n"
-        f"  LOCKSTEP_DATABASE__SCHEMA={plan.name.replace('-', '_')} lockstep positions eth",
+        f"  export LOCKSTEP_KAFKA__PREFIX={plan.name}. "
+        f"LOCKSTEP_DATABASE__SCHEMA={plan.name.replace('-', '_')}\n"
+        f"  .venv/bin/lockstep verify           # the run and its replay are the same run\n"
+        f"  .venv/bin/lockstep topics read fills\n"
+        f"  .venv/bin/lockstep positions eth\n"
+        f"Kafka and TimescaleDB go on; ./run down stops them.",
     )

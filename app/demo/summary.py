@@ -5,19 +5,22 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from app.core.decimals import plain
 from app.storage.database import Database
 
-COUNTED = ("trades", "candles", "signals", "portfolio", "orders", "fills", "gaps", "dead_letters")
+COUNTED = (
+    *("trades", "candles", "signals", "portfolio", "orders", "fills"),
+    *("risk_events", "gaps", "dead_letters"),
+)
 
 ACCOUNTS = """
-    SELECT a.account, a.quote, a.capital, p.time, p.equity, p.cash,
+    SELECT a.account, a.quote, a.capital, p.equity,
         (SELECT count(*) FROM orders o WHERE o.account = a.account) AS orders,
-        (SELECT count(*) FROM fills f WHERE f.account = a.account) AS fills,
-        (SELECT count(*) FROM risk_events r WHERE r.account = a.account) AS events
+        (SELECT count(*) FROM fills f WHERE f.account = a.account) AS fills
     FROM accounts a JOIN LATERAL (
         SELECT * FROM portfolio p WHERE p.account = a.account ORDER BY p.time DESC LIMIT 1
     ) p ON true
@@ -42,28 +45,24 @@ async def _count(database: Database, table: str) -> int:
 
 
 def _accounts(rows: list[Any]) -> Table:
-    shown = Table(title="Accounts at the end")
-    for name in ("account", "until", "capital", "equity", "profit", "cash", "orders", "fills"):
-        shown.add_column(name, justify="left" if name in ("account", "until") else "right")
-    shown.add_column("risk events", justify="right")
+    shown = Table(title="Accounts at the end", box=SIMPLE_HEAD)
+    for name in ("account", "capital", "equity", "profit", "orders", "fills"):
+        shown.add_column(name, justify="left" if name == "account" else "right", no_wrap=True)
     for row in rows:
         profit = row["equity"] - row["capital"]
         shown.add_row(
             row["account"],
-            f"{row['time']:%Y-%m-%d %H:%M}",
             f"{plain(row['capital'])} {row['quote']}",
             _money(row["equity"]),
             _money(profit),
-            _money(row["cash"]),
             str(row["orders"]),
             str(row["fills"]),
-            str(row["events"]),
         )
     return shown
 
 
 def _strategies(account: str, quote: str, rows: list[Any]) -> Table:
-    shown = Table(title=f"Profit of {account} by strategy and day, {quote}")
+    shown = Table(title=f"Profit of {account} by strategy and day, {quote}", box=SIMPLE_HEAD)
     for name in ("day", "strategy", "realised", "unrealised", "fees", "profit"):
         shown.add_column(name, justify="left" if name in ("day", "strategy") else "right")
     for row in rows:

@@ -4,8 +4,28 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 
 import structlog
+
+
+class Seldom(logging.Filter):
+    """Lets the Kafka client say the same thing once in a while, not hundreds of times a second."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is to be written."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        key = (record.name, str(record.msg))
+        due = time.monotonic() - self._said.get(key, -self._seconds) >= self._seconds
+        if due:
+            self._said[key] = time.monotonic()
+        return due
 
 
 def configure(level: str) -> None:
@@ -17,6 +37,8 @@ def configure(level: str) -> None:
     for chatty in ("websockets", "aiokafka", "asyncio"):
         # Their debug lines cost much even where Faust's handler throws them away.
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Seldom())
     # The real standard error: Faust puts its own log, with a level of its own, in its place.
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if sys.stderr.isatty():
