@@ -7,11 +7,11 @@ import sys
 import time
 
 from tests.simulation.campaign import Campaign, explore
-from tests.simulation.explore import Outcome, run_seed, scenario_of
+from tests.simulation.explore import Outcome, run_seed
 from tests.simulation.points import POINTS
-from tests.simulation.rules import REMOVED
+from tests.simulation.rules import REDUNDANT, REMOVED, objecting, without
 from tests.simulation.tape import shrink
-from tests.simulation.world import FREEZE, KILL, Parts
+from tests.simulation.world import FREEZE, KILL
 
 
 def main() -> int:
@@ -21,12 +21,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many processes")
     parser.add_argument("--seed", type=int, help="run this one, and show what happened")
     parser.add_argument("--rules", action="store_true", help="take out each safety rule in turn")
-    parser.add_argument("--without", help="with --seed: without this safety rule")
+    parser.add_argument(
+        "--without", choices=REMOVED, metavar="RULE", help="with --seed: no such rule"
+    )
     arguments = parser.parse_args()
     if arguments.seed is not None:
-        return show(arguments.seed, REMOVED[arguments.without] if arguments.without else None)
+        return show(arguments.seed, arguments.without)
     if arguments.rules:
-        return without_each(arguments.first, arguments.schedules)
+        return without_each(arguments.schedules)
     return campaign(arguments.first, arguments.schedules, arguments.jobs)
 
 
@@ -35,19 +37,22 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def show(seed: int, parts: Parts | None) -> int:
+def show(seed: int, rule: str | None) -> int:
     """Run one seed; if it fails, tell the story with as few unusual choices as will do."""
-    outcome = run_seed(seed, parts, traced=True)
-    say(f"seed {seed}: {scenario_of(seed).name}, {outcome.steps} steps, {outcome.history}")
+
+    def again(drawn: list[int] | None) -> Outcome:
+        if rule is not None:
+            return without(rule, seed, drawn)
+        return run_seed(seed, replay=drawn, traced=drawn is not None)
+
+    outcome = again(None)
+    say(f"seed {seed}: {outcome.scenario}, {outcome.steps} steps, {outcome.history}")
     if not outcome.wrong:
         say("nothing was wrong")
         return 0
 
-    def fails(drawn: list[int]) -> bool:
-        return bool(run_seed(seed, parts, drawn).wrong)
-
-    least = shrink(outcome.drawn, fails)
-    small = run_seed(seed, parts, least, traced=True)
+    least = shrink(outcome.drawn, lambda drawn: bool(again(drawn).wrong))
+    small = again(least)
     say("\n".join(small.trace))
     say(
         f"{sum(map(bool, outcome.drawn))} unusual choices shrank to {sum(map(bool, least))}; "
@@ -100,14 +105,14 @@ def table(result: Campaign) -> str:
     return "\n".join(lines)
 
 
-def without_each(first: int, count: int) -> int:
+def without_each(count: int) -> int:
     """Take out each rule and say which seed objects."""
     survivors = 0
-    for name, parts in REMOVED.items():
-        seeds = range(first, first + count)
-        found = next((o for o in (run_seed(s, parts, heavy=True) for s in seeds) if o.wrong), None)
-        survivors += found is None
-        told = f"seed {found.seed}: {found.wrong[0][:200]}" if found else "no seed objects"
+    for name in REMOVED:
+        found = objecting(name, count)
+        survivors += found is None and name not in REDUNDANT
+        none = f"no seed of {count} objects: {REDUNDANT.get(name, 'unexplained')}"
+        told = f"seed {found.seed}: {found.wrong[0][:200]}" if found else none
         say(f"without {name!r}: {told}")
     return int(survivors > 0)
 

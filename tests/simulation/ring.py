@@ -112,12 +112,13 @@ def records(seed: int, name: str, number: int) -> Iterator[Record]:
         mine = mine[4:]
     if name == A and number == FILLED:
         yield batch(name, trades[GAP][2:4])
-    if name == C:
-        yield replace(batch(name, mine[2:]), age=1)  # a jump, skipped until it is filled
-    yield batch(name, mine[:2])
+    yield replace(batch(name, mine[:2]), age=2)
     if name == B:
-        yield batch(name, mine[:2])  # a zombie's feed says it again
-    yield replace(batch(name, mine[2:]), age=2)
+        yield replace(batch(name, mine[:2]), age=2)  # a zombie's feed says it again
+    if name == C and number + 1 < INTERVALS:
+        # A jump over the rest of this interval: skipped here, taken where it stands again.
+        yield replace(batch(name, trades[number + 1][:2]), age=1)
+    yield batch(name, mine[2:])
     yield Clock(name, end(number), trades[number][-1].id, 0)
 
 

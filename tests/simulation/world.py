@@ -97,7 +97,8 @@ class Faults:
     Attributes:
         plan: Says what happens at each point, in place of the tape.
         kills, freezes, fails: In a thousand points.
-        events: In a thousand steps: rebalances, stops, compactions, restored databases, bad reads.
+        events: In a thousand steps: rebalances, stops, compactions, restored databases, cut reads.
+        bad_reads: In a thousand fetches: records given again, or left out.
         budget: How many of all of them at most.
         targets: Points, each with its fate and at which of its passings, besides.
         workers: How many processes.
@@ -108,6 +109,7 @@ class Faults:
     freezes: int = 0
     fails: int = 0
     events: int = 0
+    bad_reads: int = 5
     budget: int = 0
     targets: tuple[tuple[str, str, int], ...] = ()
     workers: int = 1
@@ -405,7 +407,11 @@ class World:
 
     def _bad_read(self) -> int:
         """Return by how much a client misses what is due: some again, or some left out."""
-        if self._budget <= 0 or not self._faults.events or not self.tape.happens(5):
+        if (
+            self._budget <= 0
+            or not self._faults.events
+            or not self.tape.happens(self._faults.bad_reads)
+        ):
             return 0
         self._budget -= 1
         by = self.tape.pick((-1, -3, 1, 2))
