@@ -247,18 +247,23 @@ class ExecutionMachine:
         return outputs
 
     def _follow(self, record: Trades | Clock | Gap, offset: int) -> None:
+        opened: _Interval | None = None
         for step in self._tape.take(record):
             if isinstance(step, Passed):
+                if opened is not None:
+                    # What passed over a whole interval must be read again to pass over it again.
+                    opened.offset = offset
                 # The trade that closed an interval is the first to read again for the next one.
-                self._open(offset if isinstance(record, Trades) else None)
+                opened = self._open(offset if isinstance(record, Trades) else None)
             elif isinstance(step, Run) and isinstance(record, Trades):
                 runs = self._intervals[self._tape.state.closed].runs
                 runs.append((record, range(step.start, step.stop)))
 
-    def _open(self, offset: int | None) -> None:
+    def _open(self, offset: int | None) -> _Interval | None:
         tape = self._tape.state
         if tape.next_id is not None and tape.closed not in self._intervals:
             self._intervals[tape.closed] = _Interval(tape, offset)
+        return self._intervals.get(tape.closed)
 
     def _adopt(self, epoch: Epoch) -> None:
         account = self._accounts.get(epoch.account.name, AccountState())

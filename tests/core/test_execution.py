@@ -629,6 +629,22 @@ def test_a_crash_after_any_record_changes_no_byte(scenario: Scenario, seed: int)
     assert driven(scenario, seed + 1).outputs == whole.outputs
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_crash_after_a_clock_that_passed_several_intervals_changes_no_byte(seed: int) -> None:
+    """The orders of what it passed come one by one, and it must pass them again each time."""
+    first = Trade(FIRST_ID, START, Decimal(10), Decimal(1), buyer_maker=False)
+    stream: list[Record] = [
+        builders.epoch(interval=INTERVAL),
+        join(INTERVAL, FIRST_ID),
+        streams.record([first]),
+        Clock(builders.INSTRUMENT, START + 5 * INTERVAL, FIRST_ID, 0),
+    ]
+    queue = [sent(k, builders.orders(k * INTERVAL, order(f"a/{k}", "1"))) for k in range(1, 5)]
+    topics = {"trades": inputs("trades", stream), "orders": inputs("orders", queue)}
+    whole = survives(machine, ExecutionState, topics, seed)
+    assert len(whole.outputs) == len(queue)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_crash_between_two_accounts_changes_no_byte(seed: int) -> None:
     """One account is booked while the other is in the middle of its fills."""
