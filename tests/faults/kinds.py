@@ -191,36 +191,46 @@ async def older_database(site: Site) -> bool:
     return True
 
 
+async def connected(site: Site) -> bool:
+    """Wait for a connection that a fault can strike."""
+
+    async def there() -> bool:
+        return site.play.connections > 0
+
+    return await site.soon(there)
+
+
 async def connection_cut(site: Site) -> bool:
-    met = site.play.connections > 0
+    met = await connected(site)
     site.play.faults.cut()
     return met
 
 
 async def connection_closed(site: Site) -> bool:
-    met = site.play.connections > 0
+    met = await connected(site)
     site.play.faults.close()
     return met
 
 
 async def shutdown_announced(site: Site) -> bool:
-    met = site.play.connections > 0
+    met = await connected(site)
     site.play.faults.server_shutdown(close_after=1.0)
     return met
 
 
 async def stream_stalls(site: Site) -> bool:
+    met = await connected(site)
     connections = list(site.play._connections)
     site.play.faults.stall()
 
     async def given_up() -> bool:
         return not any(stalled in site.play._connections for stalled in connections)
 
-    return await site.soon(given_up) and bool(connections)
+    return await site.soon(given_up) and met
 
 
 async def garbage(site: Site) -> bool:
-    met = site.play.connections > 0
+    met = await connected(site)
     site.play.faults.garbage(site.chance.choice(["text", "utf8", "truncated"]))
     return met
 
@@ -251,6 +261,7 @@ async def trades_lost(site: Site) -> bool:
 
 async def rest_answers(site: Site, statuses: Sequence[int]) -> bool:
     """Let REST refuse just when it is needed."""
+    await connected(site)
     site.play.faults.rest_fail(site.chance.choice(statuses), site.chance.randrange(1, 4))
     site.play.faults.cut()
     forced = site.play._rest.forced
@@ -265,7 +276,7 @@ async def rest_answers(site: Site, statuses: Sequence[int]) -> bool:
 
 async def rest_behind(site: Site) -> bool:
     """Let REST lack the newest trades just when they are needed."""
-    met = site.play.connections > 0
+    met = await connected(site)
     site.play.faults.rest_behind(site.chance.randrange(1, 50))
     site.play.faults.cut()
     await asyncio.sleep(2 * site.chance.random())
