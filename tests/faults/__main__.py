@@ -14,7 +14,7 @@ from pathlib import Path
 from app.commands.stack import CHECKOUT
 from tests.faults.broker import Broker, BrokerError
 from tests.faults.campaign import Outcome, run, schedule
-from tests.faults.kinds import BROKER_KINDS, KINDS
+from tests.faults.kinds import BROKER_KINDS, KINDS, OPEN_KINDS
 
 LOCAL = Path(os.environ.get("LOCKSTEP_LOCAL_DIR", CHECKOUT / ".local"))
 
@@ -49,7 +49,8 @@ async def main() -> int:
     kinds = [
         kind
         for kind in KINDS
-        if (not asked.only or kind in asked.only) and (broker or kind not in BROKER_KINDS)
+        if (kind in asked.only if asked.only else kind not in OPEN_KINDS)
+        and (broker or kind not in BROKER_KINDS)
     ]
     try:
         outcomes = {

@@ -21,7 +21,9 @@ from faust.transport.drivers import aiokafka as driver
 from app.runtime.kafka import KafkaLog
 from app.runtime.ports import Entry, Place, Stored
 from app.runtime.stage import StageRuntime
-from app.storage.store import PostgresStore
+from app.storage.store import PostgresStore, PostgresTransaction
+from app.storage.tables import Table
+from app.storage.values import Row
 
 POINTS = (
     "before outputs",
@@ -30,6 +32,7 @@ POINTS = (
     "after state before ack",
     "after ack",
     "after claim",
+    "amid the sink's COPY",
     "in the sink before commit",
     "in the sink after commit",
     "after trades before state",
@@ -155,4 +158,20 @@ def _watch_sink(points: Points) -> None:
             points.passing("in the sink before commit", "sink")
         points.passing("in the sink after commit", "sink")
 
+    copy = PostgresTransaction._copy
+
+    async def slowly(begun: Any, name: str, table: Table, batch: Sequence[Row]) -> None:
+        if len(batch) < 2 or not points.due("amid the sink's COPY", "sink"):
+            await copy(begun, name, table, batch)
+            return
+
+        async def rows() -> AsyncIterator[Row]:
+            for number, row in enumerate(batch):
+                if number == len(batch) // 2:
+                    points.passing("amid the sink's COPY", "sink")
+                yield row
+
+        await copy(begun, name, table, rows())  # type: ignore[arg-type]
+
+    PostgresTransaction._copy = slowly  # type: ignore[assignment, method-assign]
     PostgresStore.transaction = watched  # type: ignore[assignment, method-assign]
