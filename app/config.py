@@ -27,7 +27,14 @@ from pydantic_settings import (
 
 from app import config_checks, data
 from app.config_sections import AccountSection, Database, Kafka, Market, Milliseconds, Worker
-from app.config_sources import PASSWORD, PREFIX, read_yaml, refuse_unknown_variables, suggest
+from app.config_sources import (
+    PASSWORD,
+    PASSWORD_FILE,
+    PREFIX,
+    read_yaml,
+    refuse_unknown_variables,
+    suggest,
+)
 from app.core.events import Account
 from app.errors import ConfigurationError
 
@@ -101,10 +108,12 @@ def load(folder: Path | None = None) -> Settings:
 
     return Settings(
         interval=config_checks.check_interval(document.interval, where),
-        kafka=_with_password(document.kafka, folder),
+        kafka=config_checks.check_kafka(_with_files(document.kafka, folder, sources), where),
         market=config_checks.check_market(document.market, where),
         worker=config_checks.with_stages(document.worker, where),
-        database=_with_password(document.database, folder),
+        database=config_checks.check_database(
+            _with_files(document.database, folder, sources), where
+        ),
         configured=tuple(config_checks.accounts(document.accounts, document.interval, where)),
     )
 
@@ -162,7 +171,8 @@ def _sentence(error: ValidationError, sources: Sequence[_Source]) -> Configurati
             f"{place}: {key} is missing; docs/configuration.md says what fits."
         )
     must = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    value = "…" if path[-1] == PASSWORD else repr(first["input"])[:SHOWN]
+    hidden = path[-1] == PASSWORD or isinstance(first["input"], Mapping)
+    value = "…" if hidden else repr(first["input"])[:SHOWN]
     return ConfigurationError(f"{place}: {key} was {value}, must be {must}.")
 
 
@@ -195,16 +205,36 @@ def _known(path: Sequence[str]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _with_password(section: S, folder: Path) -> S:
-    """Return the section with the password that stands in its `password_file`."""
-    if section.password_file is None or section.password is not None:
-        return section
-    file = folder / section.password_file
+def _with_files(section: S, folder: Path, sources: Sequence[_Source]) -> S:
+    """Return the section with its password, and with its files as the folder has them."""
+    files = {name: folder / file for name, file in section if isinstance(file, Path)}
+    found: dict[str, Any] = dict(files)
+    name = type(section).__name__.lower()
+    if _password_key(name, sources) == PASSWORD_FILE:
+        found[PASSWORD] = _secret(f"{name}.{PASSWORD_FILE}", files[PASSWORD_FILE])
+    return section.model_copy(update=found)
+
+
+def _password_key(section: str, sources: Sequence[_Source]) -> str | None:
+    """Return which key the strongest source names: a file there beats a password below it."""
+    for source in sources:
+        values = source.values.get(section) or {}
+        given = [key for key in (PASSWORD, PASSWORD_FILE) if values.get(key) is not None]
+        if len(given) > 1:
+            raise ConfigurationError(
+                f"{source.place}: {section}.{PASSWORD} and {section}.{PASSWORD_FILE} were both "
+                f"given: keep one of them."
+            )
+        if given:
+            return given[0]
+    return None
+
+
+def _secret(key: str, file: Path) -> SecretStr:
     try:
-        password = file.read_text().strip()
+        password = file.read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        name = type(section).__name__.lower()
-        raise ConfigurationError(
-            f"{name}.password_file was {file}, which could not be read ({error})."
-        ) from error
-    return section.model_copy(update={PASSWORD: SecretStr(password)})
+        raise ConfigurationError(f"{key} was {file}, which could not be read ({error}).") from error
+    if not password:
+        raise ConfigurationError(f"{key} was {file}, which is empty: write the password there.")
+    return SecretStr(password)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from app.config_sections import ALL, AccountSection, Market, Worker
+from app.config_sections import ALL, AccountSection, Database, Kafka, Market, Worker
 from app.config_sources import suggest
 from app.core.events import Account
 from app.core.strategies import STRATEGIES
 from app.errors import ConfigurationError
+from app.tls import CertificateError
 
 DAY = 86_400_000
 QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD", "EUR", "TRY", "BTC", "ETH", "BNB")
@@ -41,6 +42,52 @@ def check_interval(interval: int, where: Where) -> int:
             f"5m and 1h do."
         )
     return interval
+
+
+def check_kafka(kafka: Kafka, where: Where) -> Kafka:
+    """Return the log's settings, if what they say about security has an effect and is complete."""
+    protocol = kafka.security_protocol
+    if kafka.authenticated and not (kafka.username and kafka.password):
+        raise ConfigurationError(
+            f"{where('kafka', 'security_protocol')} was {protocol}, which needs kafka.username and "
+            f"a password: set LOCKSTEP_KAFKA__USERNAME, and LOCKSTEP_KAFKA__PASSWORD or "
+            f"LOCKSTEP_KAFKA__PASSWORD_FILE."
+        )
+    if kafka.username and not kafka.authenticated:
+        raise _without_effect(where("kafka", "username"), f"security_protocol {protocol}")
+    for name in ("cafile", "certfile", "keyfile"):
+        if getattr(kafka, name) and not kafka.encrypted:
+            raise _without_effect(where("kafka", name), f"security_protocol {protocol}")
+    if kafka.keyfile and not kafka.certfile:
+        raise ConfigurationError(
+            f"{where('kafka', 'keyfile')} was given alone; give kafka.certfile, too."
+        )
+    try:
+        kafka.security()
+    except CertificateError as error:
+        ours = kafka.certfile and str(kafka.certfile) in str(error)
+        key = where("kafka", "certfile" if ours else "cafile")
+        raise ConfigurationError(f"{key}: {error}.") from error
+    return kafka
+
+
+def check_database(database: Database, where: Where) -> Database:
+    """Return the database's settings, if what they say about security has an effect."""
+    key = where("database", "sslrootcert")
+    if database.sslrootcert and not database.verified:
+        raise _without_effect(key, f"sslmode {database.sslmode}")
+    try:
+        database.encryption()
+    except CertificateError as error:
+        raise ConfigurationError(f"{key}: {error}.") from error
+    return database
+
+
+def _without_effect(key: str, choice: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{key} was given, which has no effect with {choice}: docs/security.md says what goes "
+        f"together."
+    )
 
 
 def check_market(market: Market, where: Where) -> Market:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -21,8 +20,11 @@ from app.core.events import (
     StrategySetting,
 )
 from app.times import parse_duration, parse_time
+from app.tls import client_context
 
 if TYPE_CHECKING:
+    import ssl
+
     from app.storage.database import DatabaseSettings
 
 ALL = "all"
@@ -38,6 +40,10 @@ def _seconds(value: object) -> object:
 
 def _has_unit(value: object) -> bool:
     return isinstance(value, str) and not re.fullmatch(r"[0-9.]+", value)
+
+
+def _capitals(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
 
 
 def _moment(value: object) -> object:
@@ -65,6 +71,13 @@ Moment = Annotated[int, BeforeValidator(_moment), Field(ge=0)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
+SecurityProtocol = Annotated[
+    Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_capitals)
+]
+SaslMechanism = Annotated[
+    Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], BeforeValidator(_capitals)
+]
+SslMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
 TopicPrefix = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,60})?$")]
 
 
@@ -82,32 +95,50 @@ class Kafka(Section):
         prefix: Put before the name of every topic and group, so that runs keep apart.
         replication: How many brokers keep each record.
         session_timeout: Seconds after which a silent worker's partitions move to another.
-        protocol: How brokers are spoken to.
-        mechanism: How a user is proved, for the SASL protocols.
+        security_protocol: How brokers are spoken to.
+        sasl_mechanism: How a user is proved, for the SASL protocols.
         username: That user.
         password: Their password; from the environment only.
         password_file: A file that holds the password instead.
-        ca_file: Certificates to trust instead of the system's, for the SSL protocols.
+        cafile: PEM certificates to trust instead of the system's, for the SSL protocols.
+        certfile: Our own PEM certificate, where brokers ask for one.
+        keyfile: Its key, where that stands in a file of its own.
     """
 
     bootstrap: str = "127.0.0.1:9092"
     prefix: TopicPrefix = ""
     replication: Annotated[int, Field(ge=1, le=32_767)] = 1
     session_timeout: Seconds = 10.0
-    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    security_protocol: SecurityProtocol = "PLAINTEXT"
+    sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
-    ca_file: Path | None = None
+    cafile: Path | None = None
+    certfile: Path | None = None
+    keyfile: Path | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether brokers are spoken to by TLS."""
+        return self.security_protocol.endswith("SSL")
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether a user and their password are told to brokers."""
+        return self.security_protocol.startswith("SASL")
 
     def security(self) -> dict[str, Any]:
-        """Return the arguments by which a client of aiokafka proves who it is."""
-        arguments: dict[str, Any] = {"security_protocol": self.protocol}
-        if self.protocol.endswith("SSL"):
-            arguments["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
-        if self.protocol.startswith("SASL"):
-            arguments["sasl_mechanism"] = self.mechanism
+        """Return what every client of aiokafka is told about encryption and who it is.
+
+        Raises:
+            CertificateError: A certificate file can't be used.
+        """
+        arguments: dict[str, Any] = {"security_protocol": self.security_protocol}
+        if self.encrypted:
+            arguments["ssl_context"] = client_context(self.cafile, self.certfile, self.keyfile)
+        if self.authenticated:
+            arguments["sasl_mechanism"] = self.sasl_mechanism
             arguments["sasl_plain_username"] = self.username
             arguments["sasl_plain_password"] = _open(self.password)
         return arguments
@@ -171,6 +202,8 @@ class Database(Section):
         user: Who asks.
         password: Their password; from the environment only.
         password_file: A file that holds the password instead.
+        sslmode: Whether to encrypt, and whom to believe, as PostgreSQL's own clients name it.
+        sslrootcert: PEM certificates to trust instead of the system's, for the verify modes.
         schema_: Where the tables are (`schema` in the file).
         pool_min: Connections kept open.
         pool_max: Connections at most.
@@ -186,6 +219,8 @@ class Database(Section):
     user: Annotated[str, Field(min_length=1)] = "lockstep"
     password: SecretStr | None = None
     password_file: Path | None = None
+    sslmode: SslMode = "prefer"
+    sslrootcert: Path | None = None
     schema_: Annotated[str, Field(alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "lockstep"
     pool_min: Annotated[int, Field(ge=0, le=1_000)] = 1
     pool_max: Annotated[int, Field(ge=1, le=1_000)] = 8
@@ -194,12 +229,26 @@ class Database(Section):
     statement_timeout: Seconds = 30.0
     retry_for: Seconds = 10.0
 
+    @property
+    def verified(self) -> bool:
+        """Whether the server must prove who it is."""
+        return self.sslmode.startswith("verify")
+
+    def encryption(self) -> ssl.SSLContext | str | bool:
+        """Return the driver's argument for `sslmode`; raises CertificateError."""
+        if self.sslmode == "prefer":
+            return self.sslmode
+        return self.sslmode != "disable" and client_context(
+            self.sslrootcert, verified=self.verified, named=self.sslmode == "verify-full"
+        )
+
     def storage(self) -> DatabaseSettings:
         """Return what `app.storage.database.Database` takes."""
         from app.storage.database import DatabaseSettings  # noqa: PLC0415 - loads a driver
 
-        fields = self.model_dump(by_alias=True, exclude={"password_file", "password"})
-        return DatabaseSettings(password=_open(self.password), **fields)
+        ours = {"password_file", "password", "sslmode", "sslrootcert"}
+        fields = self.model_dump(by_alias=True, exclude=ours)
+        return DatabaseSettings(password=_open(self.password), ssl=self.encryption(), **fields)
 
 
 class AllocationSection(Section):

@@ -14,6 +14,7 @@ from app.errors import ConfigurationError
 
 PREFIX = "LOCKSTEP_"
 PASSWORD = "password"  # noqa: S105 - the name of a key, not a password
+PASSWORD_FILE = "password_file"  # noqa: S105 - the same
 
 
 class _Loader(yaml.SafeLoader):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import ssl
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -236,14 +237,88 @@ def test_a_password_comes_from_the_environment_or_a_file_and_is_never_shown(
     assert "from-the" not in repr(settings.database.storage())
 
 
-def test_the_log_is_told_who_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("section", ["KAFKA", "DATABASE"])
+def test_a_password_file_beats_a_weaker_password(
+    section: str, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "stack.env").write_text(f"LOCKSTEP_{section}__PASSWORD=of-the-stack\n")
+    (folder / "secret.txt").write_text(" a word with spaces \r\n")
+    monkeypatch.setenv(f"LOCKSTEP_{section}__PASSWORD_FILE", str(folder / "secret.txt"))
+    found = getattr(load(), section.lower()).password
+    assert found.get_secret_value() == " a word with spaces "
+    monkeypatch.setenv(f"LOCKSTEP_{section}__PASSWORD", "word")
+    assert "password_file were both given" in refused()
+    monkeypatch.delenv(f"LOCKSTEP_{section}__PASSWORD")
+    (folder / "secret.txt").write_text("\n")
+    assert "secret.txt, which is empty" in refused()
+
+
+@pytest.mark.parametrize("protocol", ["SASL_SSL", "sasl_ssl"])
+def test_the_log_is_told_who_we_are(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load().kafka.security() == {"security_protocol": "PLAINTEXT"}
-    monkeypatch.setenv("LOCKSTEP_KAFKA__PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("LOCKSTEP_KAFKA__SECURITY_PROTOCOL", protocol)
+    assert "which needs kafka.username and a password" in refused()
     monkeypatch.setenv("LOCKSTEP_KAFKA__USERNAME", "lockstep")
     monkeypatch.setenv("LOCKSTEP_KAFKA__PASSWORD", "hidden")
-    arguments = load().kafka.security()
+    settings = load()
+    arguments = settings.kafka.security()
     assert arguments["sasl_plain_password"] == "hidden"  # noqa: S105
+    assert arguments["sasl_mechanism"] == "SCRAM-SHA-512"
     assert arguments["ssl_context"].check_hostname
+    assert arguments["ssl_context"].verify_mode is ssl.CERT_REQUIRED
+    assert "hidden" not in f"{settings!r} {settings} {settings.kafka!r}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "verified", "named"),
+    [("require", False, False), ("verify-ca", True, False), ("verify-full", True, True)],
+)
+def test_the_database_proves_who_it_is_as_far_as_was_asked(
+    mode: str, *, verified: bool, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load().database.storage().ssl == "prefer"
+    monkeypatch.setenv("LOCKSTEP_DATABASE__SSLMODE", "disable")
+    assert load().database.storage().ssl is False
+    monkeypatch.setenv("LOCKSTEP_DATABASE__SSLMODE", mode)
+    context = load().database.storage().ssl
+    assert isinstance(context, ssl.SSLContext)
+    assert (context.verify_mode is ssl.CERT_REQUIRED) is verified
+    assert context.check_hostname is named
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"KAFKA__USERNAME": "me"}, "kafka.username was given, which has no effect with"),
+        ({"KAFKA__CAFILE": "ca.pem"}, "kafka.cafile was given, which has no effect with"),
+        ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__CAFILE": "no.pem"}, "no.pem could not be"),
+        ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__CAFILE": "app.yaml"}, "must be PEM"),
+        ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__KEYFILE": "no.pem"}, "was given alone"),
+        ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__CERTFILE": "app.yaml"}, "certfile: no cert"),
+        ({"KAFKA__SECURITY_PROTOCOL": "TLS"}, "kafka.security_protocol was 'TLS', must be"),
+        ({"KAFKA__SASL_MECHANISM": "GSSAPI"}, "kafka.sasl_mechanism was 'GSSAPI', must be"),
+        ({"DATABASE__SSLMODE": "on"}, "database.sslmode was 'on', must be"),
+        ({"DATABASE__SSLROOTCERT": "ca.pem"}, "has no effect with sslmode prefer"),
+        ({"DATABASE__SSLMODE": "verify-ca", "DATABASE__SSLROOTCERT": "no.pem"}, "no.pem could"),
+    ],
+)
+def test_security_without_effect_is_refused(
+    variables: dict[str, str], words: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"LOCKSTEP_{name}", value)
+    monkeypatch.setenv("LOCKSTEP_KAFKA__PASSWORD", "recognisable")
+    sentence = refused()
+    assert words in sentence
+    assert "recognisable" not in sentence
+    assert sentence.startswith("the environment")
+    assert str(folder) in sentence or ".pem" not in words
+
+
+def test_a_misplaced_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCKSTEP_KAFKA__BOOTSTRAP__PASSWORD", "recognisable")
+    assert "kafka.bootstrap was …, must be a valid string" in refused()
 
 
 def test_a_missing_file_says_what_to_do(folder: Path) -> None:

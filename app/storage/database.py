@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl as tls
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -39,6 +40,7 @@ class DatabaseSettings:
         acquire_timeout: Until one of the pool's connections must be free.
         statement_timeout: Until a statement must be answered.
         retry_for: How long reads, and beginnings of anything, are tried again after a loss.
+        ssl: How the server must prove who it is; False: not encrypted; `prefer`: where it can be.
     """
 
     host: str
@@ -53,6 +55,7 @@ class DatabaseSettings:
     acquire_timeout: float = 10.0
     statement_timeout: float = 30.0
     retry_for: float = 10.0
+    ssl: tls.SSLContext | str | bool = field(default="prefer", repr=False)
 
     @property
     def place(self) -> str:
@@ -228,6 +231,7 @@ class Database:
             database=settings.name,
             user=settings.user,
             password=settings.password,
+            ssl=settings.ssl,
             min_size=settings.pool_min,
             max_size=settings.pool_max,
             timeout=settings.connect_timeout,

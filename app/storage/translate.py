@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 
 import asyncpg
 
@@ -50,6 +51,8 @@ def translate(
         closed: Whether the connection is closed, which makes any error of the client's a loss.
     """
     code = getattr(error, "sqlstate", None) or ""
+    if refusal := _encryption(error, code):
+        return DatabaseRefusedError(f"The database at {place} {refusal}.")
     if code in REFUSED:
         advice = REFUSED[code].format(user=user, name=name)
         return DatabaseRefusedError(f"The database at {place} {advice}.")
@@ -57,6 +60,21 @@ def translate(
         return DatabaseBusyError(f"The database at {place} {BUSY[code]} ({error}).")
     reason = PASSING.get(code) or _lost(error, closed=closed)
     return DatabaseUnavailableError(f"The database at {place} {reason}.") if reason else None
+
+
+def _encryption(error: BaseException, code: str) -> str:
+    """Return what was wrong with who the server is, or with encryption itself."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"showed a certificate that can't be trusted ({error.verify_message}): correct "
+            f"database.host, or database.sslrootcert to name the authority that signed it"
+        )
+    if code == "28000" and "no encryption" in str(error):
+        return "takes encrypted connections only: set database.sslmode to verify-full"
+    # asyncpg has no class of its own for a server that answers that it has no TLS.
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
+        return "does not encrypt: turn ssl on there, or correct database.sslmode"
+    return ""
 
 
 def _lost(error: BaseException, *, closed: bool) -> str:
