@@ -7,6 +7,7 @@ import re
 from aiokafka.admin import AIOKafkaAdminClient
 
 from app.config import Settings
+from app.runtime.connection import spoken
 from app.storage.database import Database
 
 RUN = re.compile(r"demo-\d{8}-\d{6}\.")
@@ -19,13 +20,14 @@ async def sweep(settings: Settings, database: Database) -> int:
     admin = AIOKafkaAdminClient(
         bootstrap_servers=settings.kafka.bootstrap, **settings.kafka.security()
     )
-    await admin.start()
-    try:
-        stale = [name for name in await admin.list_topics() if _is_other(name, settings)]
-        if stale:
-            await admin.delete_topics(stale)
-    finally:
-        await admin.close()
+    async with spoken(settings.kafka.bootstrap, settings.kafka.security()):
+        try:
+            await admin.start()
+            stale = [name for name in await admin.list_topics() if _is_other(name, settings)]
+            if stale:
+                await admin.delete_topics(stale)
+        finally:
+            await admin.close()
     return len(runs | {name[: name.index(".") + 1] for name in stale})
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaConnectionError
 from aiokafka.partitioner import murmur2
 
 from app.errors import LockstepError
 from app.runtime.codec import readable
-from app.runtime.topics import Cluster, unreachable
+from app.runtime.connection import spoken
+from app.runtime.topics import Cluster
 from app.times import format_time
 
 WIDEN = 8
@@ -106,13 +106,12 @@ async def _consumer(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
         fetch_max_wait_ms=100,
         **cluster.security(),
     )
-    try:
-        await consumer.start()
-        yield consumer
-    except (KafkaConnectionError, OSError) as error:
-        raise unreachable(cluster) from error
-    finally:
-        await consumer.stop()
+    async with spoken(cluster.bootstrap, cluster.security()):
+        try:
+            await consumer.start()
+            yield consumer
+        finally:
+            await consumer.stop()
 
 
 async def _places(

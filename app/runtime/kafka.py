@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from app.errors import UnreachableError
+from app.runtime.connection import spoken
 from app.runtime.ports import Entry, Place, Stored
 from app.runtime.topics import LARGEST_BATCH
 
@@ -37,7 +38,7 @@ class KafkaLog:
         """Connect.
 
         Raises:
-            UnreachableError: No broker answers there.
+            UnreachableError: No broker answers there, or lets us in.
         """
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
@@ -59,14 +60,12 @@ class KafkaLog:
         level = client_log.level
         client_log.setLevel(logging.CRITICAL)  # the sentence below says what it would say
         try:
-            await self._producer.start()
-            await self._reader.start()
-        except (KafkaConnectionError, OSError) as error:
+            async with spoken(self._bootstrap, self._security):
+                await self._producer.start()
+                await self._reader.start()
+        except UnreachableError:
             await self.stop()
-            raise UnreachableError(
-                f"no Kafka broker answered at {self._bootstrap} ({error}): start one with "
-                f"`lockstep up`, or set kafka.bootstrap (LOCKSTEP_KAFKA__BOOTSTRAP)."
-            ) from error
+            raise
         finally:
             client_log.setLevel(level)
 

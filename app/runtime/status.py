@@ -12,16 +12,17 @@ from datetime import datetime
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from app.core.events import Progress, Record, StageState
 from app.errors import LockstepError
 from app.market.state import FeedState, OpenGap
 from app.pipeline import EDGES, STAGES
 from app.runtime.codec import decode, decode_state
+from app.runtime.connection import spoken
 from app.runtime.ports import Place
 from app.runtime.sink import SINK_TOPICS
-from app.runtime.topics import MARKET_INPUT, STATE, Cluster, declared, unreachable
+from app.runtime.topics import MARKET_INPUT, STATE, Cluster, declared
 from app.storage.database import Database, DatabaseSettings, Health
 
 MARKET, SINK = EDGES
@@ -163,15 +164,14 @@ async def _clients(
         fetch_max_wait_ms=100,
         **cluster.security(),
     )
-    try:
-        await administrator.start()
-        await consumer.start()
-        yield administrator, consumer
-    except (KafkaConnectionError, OSError) as error:
-        raise unreachable(cluster) from error
-    finally:
-        await administrator.close()
-        await consumer.stop()
+    async with spoken(cluster.bootstrap, cluster.security()):
+        try:
+            await administrator.start()
+            await consumer.start()
+            yield administrator, consumer
+        finally:
+            await administrator.close()
+            await consumer.stop()
 
 
 async def _require_topics(administrator: AIOKafkaAdminClient, cluster: Cluster) -> None:

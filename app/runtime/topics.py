@@ -14,12 +14,13 @@ from typing import Any, Protocol
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
+from aiokafka.errors import for_code
 
 from app import data
 from app.core.flow import ACCOUNT, INSTRUMENT
-from app.errors import ConfigurationError, LockstepError, UnreachableError
+from app.errors import ConfigurationError, LockstepError
 from app.runtime.codec import LARGEST_BYTES
+from app.runtime.connection import spoken
 
 STATE = "state-"
 MARKET_INPUT = "instruments"
@@ -254,26 +255,12 @@ def _stages() -> dict[str, str]:
 @contextlib.asynccontextmanager
 async def _administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap, **cluster.security())
-    try:
-        await client.start()
-        yield client
-    except (KafkaConnectionError, OSError) as error:
-        raise unreachable(cluster) from error
-    except KafkaError as error:
-        raise UnreachableError(
-            f"the Kafka broker at {cluster.bootstrap} refused ({error}): correct kafka.protocol, "
-            f"kafka.username and its password."
-        ) from error
-    finally:
-        await client.close()
-
-
-def unreachable(cluster: Cluster) -> UnreachableError:
-    """Return the sentence for a broker that doesn't answer."""
-    return UnreachableError(
-        f"no Kafka broker answered at {cluster.bootstrap}: start one with `lockstep up`, or set "
-        f"kafka.bootstrap (LOCKSTEP_KAFKA__BOOTSTRAP)."
-    )
+    async with spoken(cluster.bootstrap, cluster.security()):
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.close()
 
 
 async def _find(
