@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import faust
 import faust.cli.base
 import uvloop
 
@@ -13,13 +12,14 @@ from app import cli
 from app.config import Settings, load
 from app.errors import LockstepError
 from app.runtime.faust_settings import faust_settings
+from app.runtime.faust_worker import App
 from app.runtime.process import Process
-from app.runtime.shell import Boot, StageApp, Together
+from app.runtime.shell import StageApp, Together
 
 uvloop.install()  # less CPU per event; Faust takes its loop from the policy
 
 
-class Umbrella(faust.App):  # type: ignore[misc]
+class Umbrella(App):
     """Starts and stops the stages' apps as its own parts, and lists their agents.
 
     An app a stage means a consumer group a stage: a slow sink stops nobody else, lag is visible
@@ -27,7 +27,6 @@ class Umbrella(faust.App):  # type: ignore[misc]
     agents would lose records in silence).
     """
 
-    BootStrategy = Boot
     producer_only = True  # it reads no topic of its own
 
     def __init__(self, settings: Settings) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from typing import Any
 
 from faust import SASLCredentials, SSLCredentials
 
 from app.config import Settings
+from app.runtime.faust_worker import Worker
 
 
 def _credentials(security: dict[str, Any]) -> Any:
@@ -29,7 +30,8 @@ def faust_settings(settings: Settings) -> dict[str, Any]:
         "broker": [f"kafka://{server}" for server in settings.kafka.bootstrap.split(",")],
         "broker_credentials": _credentials(settings.kafka.security()),
         "store": "memory://",  # no Faust tables: their recovery loses and doubles records
-        "datadir": tempfile.gettempdir(),  # nothing is written there without tables
+        "datadir": os.devnull,  # nothing is kept: there are no tables
+        "Worker": Worker,
         "processing_guarantee": "at_least_once",  # its exactly_once is not atomic over our topics
         "stream_wait_empty": False,  # we never acknowledge through Faust, so it would wait for ever
         "stream_buffer_maxsize": 4,  # one event is a whole fetched batch, and one is under way

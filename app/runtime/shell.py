@@ -14,7 +14,6 @@ from typing import Any
 import faust
 import structlog
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import Message as FaustMessage
@@ -22,6 +21,7 @@ from mode import Service
 from mode.utils.futures import maybe_async
 
 from app.runtime.failstop import exit_with
+from app.runtime.faust_worker import App
 from app.runtime.ports import Intake, Place, Stored
 from app.runtime.watchdog import Watchdog
 
@@ -163,17 +163,9 @@ class Inputs(faust.Topic):  # type: ignore[misc]
         return " ".join(self.topics)
 
 
-class Boot(BootStrategy):  # type: ignore[misc]
-    """What a Faust app here does without: its web pages are open, its sends are not awaited."""
-
-    enable_web = False
-    enable_kafka_producer = False
-
-
-class StageApp(faust.App):  # type: ignore[misc]
+class StageApp(App):
     """A Faust app with one agent that feeds one intake."""
 
-    BootStrategy = Boot
     shell: Shell
 
     def __init__(self, name: str, **settings: Any) -> None:

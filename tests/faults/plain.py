@@ -9,19 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import faust
-
 from app.core.events import Inbound
 from app.pipeline import STAGES
 from app.runtime.codec import decode, encode
+from app.runtime.faust_worker import App
 from app.runtime.partition import Partition, StateLog
 from app.runtime.ports import Entry
 from app.runtime.process import Process
-from app.runtime.shell import Boot, Inputs
-
-
-class Plain(faust.App):  # type: ignore[misc]
-    BootStrategy = Boot
+from app.runtime.shell import Inputs
 
 
 class Naive:
@@ -66,9 +61,9 @@ def install(stage: str) -> None:
     Process._app = chosen  # type: ignore[assignment, method-assign]
 
 
-def _app(process: Process, name: str, inputs: tuple[str, ...]) -> Plain:
+def _app(process: Process, name: str, inputs: tuple[str, ...]) -> App:
     kafka = process._settings.kafka
-    app = Plain(
+    app = App(
         kafka.prefix + name,
         broker=[f"kafka://{server}" for server in kafka.bootstrap.split(",")],
         store="memory://",

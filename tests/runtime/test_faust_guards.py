@@ -20,8 +20,11 @@ from faust.streams import Stream
 from faust.transport.consumer import Consumer
 from faust.types import TP
 from intervaltree import IntervalTree
+from mode.worker import Worker as ModeWorker
 
+from app.config_sections import Kafka
 from app.runtime.faust_settings import faust_settings
+from app.runtime.faust_worker import Worker
 from app.runtime.shell import FETCH_WAIT_MS, REQUEST_TIMEOUT_MS, Shell, StageApp, _Consumer
 
 SETTINGS: Any = SimpleNamespace(
@@ -99,3 +102,32 @@ async def test_topics_are_raw_bytes(app: StageApp) -> None:
     assert isinstance(channel, faust.Topic)
     assert channel.get_topic_name() == "trades orders"
     assert (channel.key_serializer, channel.value_serializer) == ("raw", "raw")
+
+
+@pytest.mark.parametrize("protocol", ["SSL", "SASL_PLAINTEXT", "SASL_SSL"])
+async def test_a_client_is_told_all_of_the_security_and_nothing_else(protocol: str) -> None:
+    kafka = Kafka(security_protocol=protocol, username="me", password="word")  # noqa: S106
+    settings: Any = SimpleNamespace(kafka=kafka)
+    made = StageApp("guard", **faust_settings(settings))
+    Shell("guard", ("trades",), "", made)
+    client = made.consumer._thread._create_worker_consumer(made.transport)._client
+    expected = kafka.security()
+    assert client._security_protocol == protocol
+    assert client._ssl_context is expected.get("ssl_context")
+    if protocol != "SSL":
+        assert client._sasl_mechanism == "SCRAM-SHA-512"
+        assert (client._sasl_plain_username, client._sasl_plain_password) == ("me", "word")
+
+
+def test_its_worker_keeps_nothing_and_opens_no_page(app: StageApp) -> None:
+    app.conf.web_enabled = True  # what the command says by default
+    app.conf.Worker(app)
+    assert not app.conf.web_enabled
+    assert "mkdir" in inspect.getsource(faust.App._create_directories)
+    app._create_directories()
+    assert not app.conf.appdir.exists()
+
+
+def test_a_cry_shows_no_variables() -> None:
+    assert Worker._cry is not ModeWorker._cry
+    assert "self._cry()" in inspect.getsource(ModeWorker._on_sigusr1)

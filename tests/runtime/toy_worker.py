@@ -6,13 +6,13 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
-import faust
 import uvloop
 from mode import Service
 
 from app.runtime.faust_settings import faust_settings
+from app.runtime.faust_worker import App
 from app.runtime.kafka import KafkaLog
-from app.runtime.shell import Boot, Shell, StageApp, Together
+from app.runtime.shell import Shell, StageApp, Together
 from app.runtime.stage import StageRuntime
 from tests.simulation.toys import STAGES
 
@@ -35,8 +35,7 @@ class Connection(Service):
         await LOG.stop()
 
 
-class Toy(faust.App):
-    BootStrategy = Boot
+class Toy(App):
     producer_only = True
 
     def on_init_dependencies(self) -> list[Any]:
