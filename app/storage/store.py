@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from app.storage.database import Database
+from app.storage.holders import outlasted
 from app.storage.sink import ConflictError, Place
 from app.storage.tables import Table
 from app.storage.values import Row
@@ -18,11 +19,19 @@ STAGING = "staged"
 class PostgresTransaction:
     """One transaction of a connection; see `sink.Transaction`."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, database: Database) -> None:
         self._connection = connection
+        self._database = database
 
     async def lock(self, places: Sequence[Place]) -> dict[Place, int]:
-        """Lock each partition's row until the end and return its next offset, 0 where new."""
+        """Lock each partition's row until the end and return its next offset, 0 where new.
+
+        Where a process frozen in a COPY holds one, its session is ended; see `holders`.
+        """
+        async with outlasted(self._database, self._connection):
+            return await self._lock(places)
+
+    async def _lock(self, places: Sequence[Place]) -> dict[Place, int]:
         topics, partitions = zip(*places, strict=True)
         await self._connection.execute(
             "INSERT INTO sink_offsets SELECT *, 0 FROM unnest($1::text[], $2::int[]) "
@@ -102,7 +111,7 @@ class PostgresStore:
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
         """Begin; commit at the end, roll back on an error."""
         async with self._database.transaction(retry_for=0) as connection:
-            yield PostgresTransaction(connection)
+            yield PostgresTransaction(connection, self._database)
 
     async def positions(self) -> dict[Place, int]:
         """Return the next offset of each partition that has begun."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+import structlog
 
 from app.storage.database import Database, DatabaseSettings
 from app.storage.errors import DatabaseRefusedError
@@ -235,7 +236,7 @@ class Freezing(PostgresStore):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
         async with super().transaction() as inner:
-            frozen = _Frozen(inner._connection)
+            frozen = _Frozen(inner._connection, inner._database)
             frozen.store = self
             yield frozen
             await self.at("written", inner._connection)
@@ -254,6 +255,15 @@ class _Frozen(PostgresTransaction):
         held = await super().lock(places)
         await self.store.at("locked", self._connection)
         return held
+
+    async def _copy(self, name: str, table: Table, batch: Sequence[Row]) -> None:
+        async def rows() -> AsyncIterator[Row]:
+            yield batch[0]
+            await self.store.at("copying", self._connection)
+            for row in batch[1:]:
+                yield row
+
+        await super()._copy(name, table, rows() if batch[1:] else batch)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("point", ["locked", "written"])
@@ -286,6 +296,77 @@ async def test_a_sink_frozen_too_long_loses_its_locks(
     assert await zombie == 0
     assert said
     assert await contents(admin) == folded(LOG)
+
+
+@pytest.fixture
+async def near(database: Database) -> AsyncIterator[Database]:
+    """The migrated database, whose server is to end what lasts longer than a second."""
+    async with Database(dataclasses.replace(database.settings, statement_timeout=1)) as near:
+        yield near
+
+
+async def test_a_sink_frozen_in_a_copy_is_outlasted(
+    near: Database, admin: asyncpg.Connection, said: list[str]
+) -> None:
+    """No timeout of the server's counts there: the successor ends that session, and no other."""
+    frozen = Freezing(near, "copying")
+    zombie = asyncio.create_task(Sink(frozen, said.append).write(LOG))
+    await frozen.entered.wait()
+    with structlog.testing.capture_logs() as logged:
+        assert await Sink(PostgresStore(near)).write(LOG) == len(LOG)
+    (ended,) = [entry for entry in logged if entry["event"] == "holder ended"]
+    assert f"session {frozen.pid} from " in ended["reason"]
+    frozen.thaw.set()
+    assert await zombie == 0
+    assert said[-1] == ""
+    assert await contents(admin) == folded(LOG)
+
+
+async def test_another_s_session_is_not_ended(
+    near: Database, settings: DatabaseSettings, admin: asyncpg.Connection
+) -> None:
+    """Of another name, though in a COPY; or of ours, though not in one."""
+    ours = await asyncpg.connect(
+        host=settings.host,
+        port=settings.port,
+        database=settings.name,
+        user=settings.user,
+        password=settings.password,
+        server_settings={"application_name": "lockstep", "search_path": settings.schema},
+    )
+    await Sink(PostgresStore(near)).write(LOG[:1])
+    thaw = asyncio.Event()
+    async with admin.transaction():
+        await lock(admin, "signals")
+        await admin.execute("CREATE TEMPORARY TABLE other (n int) ON COMMIT DROP")
+        copying = asyncio.create_task(
+            admin.copy_records_to_table("other", records=until(thaw))  # type: ignore[arg-type]
+        )
+        waits: asyncio.Queue[str] = asyncio.Queue()
+        writing = asyncio.create_task(Sink(PostgresStore(near), waits.put_nowait).write(LOG[:2]))
+        await thrice(waits)
+        thaw.set()
+        await copying
+    assert await writing == 1
+    async with ours.transaction():
+        await lock(ours, "signals")
+        writing = asyncio.create_task(Sink(PostgresStore(near), waits.put_nowait).write(LOG[:3]))
+        await thrice(waits)
+        assert await ours.fetchval("SELECT 1") == 1
+    assert await writing == 1
+    await ours.close()
+
+
+async def thrice(waits: asyncio.Queue[str]) -> None:
+    """Return once a lock was waited for in vain three times, a statement's whole time each."""
+    told = 0
+    while told < 3:
+        told += "did not finish a statement in time" in await waits.get()
+
+
+async def until(thaw: asyncio.Event) -> AsyncIterator[tuple[int]]:
+    yield (1,)
+    await thaw.wait()
 
 
 async def test_a_wrong_password_is_not_waited_for(settings: DatabaseSettings) -> None:
