@@ -1,8 +1,9 @@
 """Records enter a pipeline in memory; every record that its stages make of them leaves.
 
-The driver steps the same machines as the workers do, over topics that are lists. What the workers
-do to make a step safe it does, too, when told to crash: outputs, then the state, and after a
-crash everything that is still needed is read again.
+This is the driver of the tests: it steps the same machines as the workers do, over topics that are
+lists, reads them in whatever order it is told, and crashes on purpose. What the workers do to make
+a step safe it does then, too: outputs, then the state, and after a crash everything that is still
+needed is read again. Whatever only wants the outcome feeds `app.replay.engine`.
 """
 
 from __future__ import annotations
