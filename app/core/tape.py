@@ -127,7 +127,7 @@ class Tape:
 
     def __init__(self, state: TapeState | None = None) -> None:
         self.state = state or TapeState()
-        self._skipped = 0
+        self._skipped = -1
 
     def take(self, record: Record) -> Iterator[Step]:
         """Yield what is new in a record; the state moves along, step by step.

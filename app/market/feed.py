@@ -25,6 +25,7 @@ from app.market.state import FeedState
 from app.market.surroundings import Publish, Surroundings
 from app.market.tape import TapeSettings
 from app.market.timing import SystemTime, TimeSource
+from app.market.vigil import Vigil
 
 log = structlog.get_logger()
 
@@ -44,7 +45,8 @@ class FeedSettings:
         history_count: Candles to warm up on at a join.
         start_time: Join as of this time, milliseconds since the epoch UTC; none: as of now.
         retry_pause: Seconds between attempts to join.
-        status_pause: Seconds between looks at whether a symbol is still traded.
+        status_pause: Seconds between looks at whether a symbol is still traded; one whose streams
+            fall silent is looked at sooner.
     """
 
     stream_address: str
@@ -123,6 +125,7 @@ class Feed:
             settings.stream_address, settings.stream, time=self._time, chance=chance
         )
         self._times: dict[int, int] = {}
+        self._vigil = Vigil(settings.stream.stale_after, settings.status_pause)
         self._down_since: float | None = self._time.monotonic()
         self._instruments: dict[str, Instrument] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -159,6 +162,7 @@ class Feed:
     async def remove(self, instrument: str) -> None:
         """Stop feeding an instrument without a word on the topic: another worker goes on."""
         self._instruments.pop(instrument, None)
+        self._vigil.forget(instrument)
         task = self._tasks.pop(instrument, None)
         if task is not None:
             task.cancel()
@@ -208,6 +212,7 @@ class Feed:
     async def _tell(self, told: Told) -> None:
         before = self._times.get(told.connection, 0)
         self._times[told.connection] = told.newest
+        self._vigil.heard(EXCHANGE + told.event.symbol, self._time.monotonic())
         instrument = self._instruments.get(EXCHANGE + told.event.symbol)
         if instrument is not None:
             instrument.told(told)
@@ -250,10 +255,11 @@ class Feed:
                 instrument.outside_time(now)
 
     async def _watch_status(self) -> None:
+        pause = min(self._settings.status_pause, self._settings.stream.stale_after)
         while True:
-            await self._time.sleep(self._settings.status_pause)
-            for instrument in list(self._instruments.values()):
-                await self._look(instrument)
+            await self._time.sleep(pause)
+            for name in self._vigil.due(self._instruments, self._time.monotonic()):
+                await self._look(self._instruments[name])
 
     async def _look(self, instrument: Instrument) -> None:
         try:

@@ -21,7 +21,13 @@ from app.market.membership import (
     wanting,
     with_entries,
 )
-from app.market.preparation import OPEN_STATUSES, Preparation, join_records, prepare
+from app.market.preparation import (
+    OPEN_STATUSES,
+    Preparation,
+    join_records,
+    prepare,
+    refusal_epoch,
+)
 from app.market.state import AccountJoin, FeedState, JoinStep
 from app.market.surroundings import Surroundings
 from app.market.tape import Tape
@@ -40,13 +46,13 @@ class _Joining:
         task: Asks the exchange.
         not_before: When to try again, in seconds of the monotonic clock.
         late: How often the candle to join at was closed before the task was done.
-        first_trade: Whether the first trade ever is awaited.
+        untraded_since: Since when the first trade ever is awaited; none where it is not.
     """
 
     task: asyncio.Task[Preparation] | None = None
     not_before: float = 0.0
     late: int = 0
-    first_trade: bool = False
+    untraded_since: float | None = None
 
 
 @dataclass(slots=True)
@@ -76,6 +82,7 @@ class Instrument:
     _subscribed: bool = False
     _finish_at: float = 0.0
     _joining: _Joining = field(default_factory=_Joining)
+    _misfits: dict[str, str] = field(default_factory=dict)
 
     @property
     def symbol(self) -> str:
@@ -87,13 +94,14 @@ class Instrument:
     def relist(self, listing: Listing) -> None:
         """Take another listing: accounts come, go, or are configured anew."""
         self.listing = listing
-        self.problem = ""
+        self.problem = self.delisted = ""  # the exchange may know better by now
+        self._misfits.clear()
         self._joining.not_before = 0.0
         self._refuse_returned()
         self.wake()
 
     def delist(self, reason: str) -> None:
-        """Let every account leave: the exchange trades it no more."""
+        """Let every account leave, and those leave that would join: it is traded no more."""
         self.delisted = reason
         self.wake()
 
@@ -114,8 +122,7 @@ class Instrument:
     def told(self, told: Told) -> None:
         """Take an event of the stream; without a tape it is nothing that REST won't tell."""
         if self.tape is None:
-            if self._joining.first_trade and isinstance(told.event, AggregateTrade):
-                self._joining.first_trade = False
+            if self._joining.untraded_since is not None:
                 self._joining.not_before = 0.0
                 self.wake()
             return
@@ -227,7 +234,7 @@ class Instrument:
         due = [] if deadline is None else [deadline]
         if self.tape is not None and not taking_part(self.state.joins) and not self._wanting():
             due.append(self._finish_at)
-        if self._leaving():
+        if self._leaving() or self._refused():
             due.append(self._joining.not_before)
         if self._wanting() and self._joining.task is None:
             due.append(self._joining.not_before)
@@ -251,7 +258,8 @@ class Instrument:
 
     async def _leave(self) -> None:
         leaving = self._leaving()
-        if not leaving or self.around.time.monotonic() < self._joining.not_before:
+        refused = self._refused()
+        if (not leaving and not refused) or self.around.time.monotonic() < self._joining.not_before:
             return
         try:
             now = await self._exchange_now()
@@ -261,15 +269,39 @@ class Instrument:
         interval = self.listing.interval
         # The topic may be ahead of the state after a crash, but not ahead of the exchange.
         time = max(self._closed(), now // interval * interval) + interval
-        reason = self.delisted or REMOVED
-        records: list[Record] = [
-            Leave(self.listing.instrument, entry.account, entry.number, time, reason)
-            for entry in leaving
-        ]
-        left = [replace(entry, time=time, step=JoinStep.LEFT) for entry in leaving]
-        log.info("left", instrument=self.listing.instrument, time=time, reason=reason)
+        records, left = self._parting(leaving, refused, time)
+        log.info("left", instrument=self.listing.instrument, left=left)
         await self._publish(records, with_entries(self._current(), left))
         self._finish_at = self.around.time.monotonic() + self.around.tape.patience
+
+    def _refused(self) -> list[tuple[Account, int]]:
+        """Return who is listed and can't join: its other instruments must not wait for that."""
+        if self.delisted:
+            return wanting(self.listing, self.state.joins)
+        return [pair for pair in self._wanting() if pair[0].name in self._misfits]
+
+    def _parting(
+        self, leaving: list[AccountJoin], refused: list[tuple[Account, int]], time: int
+    ) -> tuple[list[Record], list[AccountJoin]]:
+        """Return the records by which accounts leave at a time, and their parts from then on."""
+        instrument, next_id = self.listing.instrument, _next_id(self.state)
+        names = [account.name for account, _ in refused]
+        left = [replace(entry, time=time, step=JoinStep.LEFT)
+                for entry in leaving if entry.account not in names]  # fmt: skip
+        left += [AccountJoin(account.name, number, time, next_id, JoinStep.LEFT)
+                 for account, number in refused]  # fmt: skip
+        # Without its epoch nobody would know whom the leave of a new number concerns.
+        records: list[Record] = [
+            refusal_epoch(self.listing, account, number) for account, number in refused
+        ]
+        records += [
+            Leave(instrument, entry.account, entry.number, time, self._reason(entry.account))
+            for entry in left
+        ]
+        return records, left
+
+    def _reason(self, account: str) -> str:
+        return self._misfits.get(account) or self.delisted or REMOVED
 
     def _finishing(self) -> bool:
         """Whether candles that somebody who left still took part in are not closed yet."""
@@ -318,8 +350,13 @@ class Instrument:
         task, joining.task = joining.task, None
         try:
             preparation = task.result()
+        except UnknownSymbolError as error:
+            self._complain(str(error))
+            self._joining.not_before = 0.0
+            self.delist(str(error))
+            return
         except RestError as error:
-            self._complain(str(error), rare=isinstance(error, UnknownSymbolError))
+            self._complain(str(error))
             return
         await self._admit(preparation)
 
@@ -363,10 +400,10 @@ class Instrument:
 
     async def _admit(self, preparation: Preparation) -> None:
         accounts = [pair for pair in self._wanting() if self._fits(pair[0], preparation)]
+        self.wake()  # who doesn't fit leaves
         if not accounts:
             return
-        if self.tape is None and preparation.first_id is None:
-            self._await_first_trade()
+        if self.tape is None and preparation.first_id is None and self._awaits_first_trade():
             return
         if self.tape is None:
             self._start(preparation)
@@ -383,13 +420,23 @@ class Instrument:
         ]
         await self._record_joins(joins, preparation)
 
-    def _await_first_trade(self) -> None:
-        # Without it the first id is not known. The stream wakes this up before the pause ends.
+    def _awaits_first_trade(self) -> bool:
+        """Wait for the first trade ever, which tells the first id, but no longer than patience.
+
+        The accounts' other instruments wait for this one to join.
+        """
+        joining, now = self._joining, self.around.time.monotonic()
+        if joining.untraded_since is None:
+            joining.untraded_since = now
+        if now - joining.untraded_since >= self.around.tape.patience:
+            return False
         self.problem = f"{self.symbol} has never been traded: its first trade is awaited"
-        self._joining.first_trade = True
-        self._joining.not_before = self.around.time.monotonic() + self.around.retry_pause
+        # The stream wakes this up before the pause ends.
+        joining.not_before = now + self.around.retry_pause
+        return True
 
     def _start(self, preparation: Preparation) -> None:
+        # Of what was never traded no id is known: the tape finds out where they begin.
         first = max(preparation.first_id or 0, _next_id(self.state))
         self.state = replace(
             self.state, last_id=first - 1, last_raw_id=-1, last_clock=preparation.base, gaps=()
@@ -409,27 +456,28 @@ class Instrument:
         joined = [replace(entry, step=JoinStep.JOINED) for _, entry in joins]
         log.info("joined", instrument=self.listing.instrument, joins=joined)
         await self._publish(records, with_entries(self._current(), joined))
+        self._joining.untraded_since = None
         if not self._wanting():
             self.problem = ""
 
     def _fits(self, account: Account, preparation: Preparation) -> bool:
         if account.quote == preparation.info.quote:
             return True
-        self._complain(
+        problem = (
             f"account {account.name} counts in {account.quote} but {self.symbol} is quoted in "
-            f"{preparation.info.quote}; correct the account's quote or its instruments",
-            rare=True,
+            f"{preparation.info.quote}; correct the account's quote or its instruments"
         )
+        self._complain(problem)
+        self._joining.not_before = 0.0
+        self._misfits[account.name] = problem
         return False
 
-    def _complain(self, problem: str, *, rare: bool = False) -> None:
-        around = self.around
+    def _complain(self, problem: str) -> None:
         sentence = f"{self.listing.instrument} can't be fed: {problem}"
         if sentence != self.problem:
             log.error(sentence, instrument=self.listing.instrument)
         self.problem = sentence
-        pause = around.status_pause if rare else around.retry_pause
-        self._joining.not_before = around.time.monotonic() + pause
+        self._joining.not_before = self.around.time.monotonic() + self.around.retry_pause
 
 
 def _next_id(state: FeedState) -> int:

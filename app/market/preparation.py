@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
-from app.core.events import Account, Epoch, History, Join, Listing, Record, Series
+from app.core.events import Account, Epoch, Filters, History, Join, Listing, Record, Series
 from app.core.flow import VERSION
 from app.market.binance.answers import INTERVALS, Kline, SymbolInfo
 from app.market.binance.rest import PAGE, Rest
@@ -40,6 +41,13 @@ def join_records(
     epoch = Epoch(instrument, account, entry.number, info.filters, info.base, interval, VERSION)
     join = Join(instrument, account.name, entry.number, entry.time, entry.next_id, Series.AGGREGATE)
     return [epoch, *([history] if history else []), join]
+
+
+def refusal_epoch(listing: Listing, account: Account, number: int) -> Epoch:
+    """Return the epoch of an account that leaves instead of joining: no order needs its rules."""
+    rules = Filters(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
+    base = listing.instrument.partition(":")[2].removesuffix(account.quote) or account.quote
+    return Epoch(listing.instrument, account, number, rules, base, listing.interval, VERSION)
 
 
 async def prepare(

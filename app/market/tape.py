@@ -19,6 +19,7 @@ from app.market.state import FeedState, OpenGap
 
 MOST_GAPS = 100
 VOID = "void: the exchange withdrew a duplicate under this id"
+BEGINNING = "nothing: the exchange's first trade ever has the id after it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,10 @@ class Tape:
         """Take what REST returned from an id on, when it was asked at `asked`."""
         before = self._sequence.next_id
         newest = max(self._sources.newest(), self.outside)
-        for row in rows:
+        listed = list(rows)
+        if before == from_id == 0 and listed:
+            self._begin_at(listed[0].id)
+        for row in listed:
             self._offer(Arrived(row, newest, now))
         if self._sequence.next_id > before:
             self._sources.something_newer()
@@ -219,6 +223,15 @@ class Tape:
             return []
         return self._clock_at(time, time, incomplete=True)
 
+    def _begin_at(self, identity: int) -> None:
+        """Let ids begin where those of an instrument begin that was never traded till now."""
+        if identity:
+            # It lies before the open candle, which lacks nothing.
+            time = max(self.closed - 1, 0)
+            name = self.state.instrument
+            self._ready.append(Gap(name, 0, identity - 1, time, time, BEGINNING))
+            self._queue(self._sequence.skip(Hole(0, identity - 1, 0.0, None)))
+
     def _offer(self, arrived: Arrived) -> None:
         self._queue(self._sequence.offer(arrived))
 
@@ -305,7 +318,7 @@ class Tape:
 
     def _take_gap(self, gap: Gap) -> Gap:
         self.state = replace(self.state, last_id=gap.last_id)
-        if gap.reason != VOID:
+        if gap.reason not in (VOID, BEGINNING):
             self._remember(gap)
         return gap
 

@@ -407,45 +407,6 @@ async def test_neither_a_halt_nor_an_empty_universe_is_a_delisting() -> None:
         assert instrument.delisted == ""
 
 
-async def test_an_unknown_symbol_is_told_and_the_others_go_on() -> None:
-    desk = Desk()
-    wrong = "BINANCE:NOSUCH"
-    async with (
-        played() as play,
-        feeding(
-            play.exchange,
-            desk,
-            listing(account(instrument=wrong), instrument=wrong),
-            listing(account()),
-            start_time=DAY,
-        ) as feed,
-    ):
-        player = Player(play.exchange, desk)
-        await player.caught_up()
-        problem = {status.instrument: status.problem for status in feed.status()}
-        assert problem[XRP] == ""
-        assert problem[wrong].startswith("BINANCE:NOSUCH can't be fed:")
-        assert "check its spelling in the instruments" in problem[wrong]
-        assert wrong not in desk.published
-
-
-async def test_an_account_in_another_currency_is_told_and_the_others_join() -> None:
-    desk = Desk()
-    async with (
-        played() as play,
-        feeding(
-            play.exchange,
-            desk,
-            listing(account("wrong", quote="USDT"), account("right")),
-            start_time=DAY,
-        ) as feed,
-    ):
-        player = Player(play.exchange, desk)
-        await player.caught_up()
-        assert [join.account for join in desk.reader().joins] == ["right"]
-        assert "counts in USDT but XRPETH is quoted in ETH" in feed.status()[0].problem
-
-
 async def test_an_instrument_of_another_exchange_is_refused() -> None:
     desk = Desk()
     async with played() as play, feeding(play.exchange, desk) as feed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from app.core.events import Clock, Epoch, Gap, History, Join, Leave, Record, Trades
 from app.core.tape import Tape
-from app.market.tape import VOID
+from app.market.tape import BEGINNING, VOID
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Reader:
         for record in records:
             self._take_into_core(record)
             self._take(record)
-            assert self.core.waiting() == ""
+            assert self.core.waiting() == "", record
             if self.core.state.members:
                 assert self.core.state.next_id == self.next_id
                 assert self.core.state.closed == self.closed
@@ -133,6 +133,6 @@ class Reader:
         if record.last_id is None:
             self.open_until = record.to_time
             return
-        if record.reason != VOID:
+        if record.reason not in (VOID, BEGINNING):
             self.missing.update(range(record.first_id, record.last_id + 1))
         self.next_id = record.last_id + 1
