@@ -219,14 +219,15 @@ def _password_key(section: str, sources: Sequence[_Source]) -> str | None:
     """Return which key the strongest source names: a file there beats a password below it."""
     for source in sources:
         values = source.values.get(section) or {}
-        given = [key for key in (PASSWORD, PASSWORD_FILE) if values.get(key) is not None]
+        present = [key for key in (PASSWORD, PASSWORD_FILE) if values.get(key) is not None]
+        given = [key for key in present if values[key]]
         if len(given) > 1:
             raise ConfigurationError(
                 f"{source.place}: {section}.{PASSWORD} and {section}.{PASSWORD_FILE} were both "
                 f"given: keep one of them."
             )
-        if given:
-            return given[0]
+        if present:
+            return given[0] if given else None
     return None
 
 

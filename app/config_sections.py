@@ -46,6 +46,10 @@ def _capitals(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
+def _or_nothing(value: object) -> object:
+    return None if value == "" else value
+
+
 def _moment(value: object) -> object:
     return parse_time(value) if isinstance(value, str) else value
 
@@ -71,6 +75,7 @@ Moment = Annotated[int, BeforeValidator(_moment), Field(ge=0)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Texts = Annotated[dict[str, str], BeforeValidator(_texts)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
+File = Annotated[Path | None, BeforeValidator(_or_nothing)]
 SecurityProtocol = Annotated[
     Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_capitals)
 ]
@@ -113,10 +118,10 @@ class Kafka(Section):
     sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
     username: str | None = None
     password: SecretStr | None = None
-    password_file: Path | None = None
-    cafile: Path | None = None
-    certfile: Path | None = None
-    keyfile: Path | None = None
+    password_file: File = None
+    cafile: File = None
+    certfile: File = None
+    keyfile: File = None
 
     @property
     def encrypted(self) -> bool:
@@ -218,9 +223,9 @@ class Database(Section):
     name: Annotated[str, Field(min_length=1)] = "lockstep"
     user: Annotated[str, Field(min_length=1)] = "lockstep"
     password: SecretStr | None = None
-    password_file: Path | None = None
+    password_file: File = None
     sslmode: SslMode = "prefer"
-    sslrootcert: Path | None = None
+    sslrootcert: File = None
     schema_: Annotated[str, Field(alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "lockstep"
     pool_min: Annotated[int, Field(ge=0, le=1_000)] = 1
     pool_max: Annotated[int, Field(ge=1, le=1_000)] = 8

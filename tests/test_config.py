@@ -247,6 +247,8 @@ def test_a_password_file_beats_a_weaker_password(
     monkeypatch.setenv(f"LOCKSTEP_{section}__PASSWORD_FILE", str(folder / "secret.txt"))
     found = getattr(load(), section.lower()).password
     assert found.get_secret_value() == " a word with spaces "
+    monkeypatch.setenv(f"LOCKSTEP_{section}__PASSWORD", "")
+    assert getattr(load(), section.lower()).password == found  # as Compose passes on what is unset
     monkeypatch.setenv(f"LOCKSTEP_{section}__PASSWORD", "word")
     assert "password_file were both given" in refused()
     monkeypatch.delenv(f"LOCKSTEP_{section}__PASSWORD")

@@ -39,7 +39,7 @@ async def _verify() -> Verdict:
 
     kafka = load().kafka
     log = KafkaLog(kafka.bootstrap, kafka.prefix, **kafka.security())
-    await log.start()
+    await log.start(reading_only=True)
     try:
         return await compare(log, STAGES)
     finally:

@@ -34,21 +34,13 @@ class KafkaLog:
         self._reader: AIOKafkaConsumer | None = None
         self._reading = asyncio.Lock()
 
-    async def start(self) -> None:
-        """Connect.
+    async def start(self, *, reading_only: bool = False) -> None:
+        """Connect; to read only, where the broker may not let us write.
 
         Raises:
             UnreachableError: No broker answers there, or lets us in.
         """
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=LARGEST_BATCH,
-            linger_ms=0,  # latency first: what is there goes at once, what waits goes together
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            **self._security,
-        )
+        self._producer = None if reading_only else self._new_producer()
         self._reader = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             enable_auto_commit=False,
@@ -61,13 +53,24 @@ class KafkaLog:
         client_log.setLevel(logging.CRITICAL)  # the sentence below says what it would say
         try:
             async with spoken(self._bootstrap, self._security):
-                await self._producer.start()
-                await self._reader.start()
+                for client in filter(None, (self._producer, self._reader)):
+                    await client.start()
         except UnreachableError:
             await self.stop()
             raise
         finally:
             client_log.setLevel(level)
+
+    def _new_producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=LARGEST_BATCH,
+            linger_ms=0,  # latency first: what is there goes at once, what waits goes together
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            **self._security,
+        )
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -82,6 +85,8 @@ class KafkaLog:
         Raises:
             AppendError: At least one entry could not be appended.
         """
+        if self._producer is None and self._reader is not None:
+            raise RuntimeError("the log was opened to read only")
         if not entries or self._producer is None:
             return []
         try:
