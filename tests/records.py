@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from decimal import Decimal
 from typing import Any
 
@@ -28,7 +29,8 @@ INTERVALS = st.integers(1, 86_400_000)
 FLAGS = st.booleans()
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=40)
 REALS = st.floats(allow_nan=False, allow_infinity=False)
-ENCODED = st.binary(max_size=30).map(bytes.hex)
+ENCODED = st.binary(max_size=30).map(lambda raw: base64.b64encode(raw).decode())
+ORDINALS = st.integers(1, LARGEST_ID)
 
 
 def decimals(lowest: int, highest: int, places: int) -> st.SearchStrategy[Decimal]:
@@ -194,7 +196,7 @@ def epoch(draw: st.DrawFn) -> events.Epoch:
     return events.Epoch(
         instrument=draw(KEYS),
         account=draw(ACCOUNTS),
-        number=draw(COUNTS),
+        number=draw(ORDINALS),
         filters=draw(st.builds(events.Filters, QUANTITIES, QUANTITIES, QUANTITIES, QUANTITIES)),
         base=draw(KEYS),
         interval=draw(st.integers(10_001, 86_400_000)),
@@ -208,7 +210,7 @@ def listing(draw: st.DrawFn) -> events.Listing:
     return events.Listing(
         instrument=draw(KEYS),
         accounts=accounts,
-        numbers=tuple(draw(COUNTS) for _ in accounts),
+        numbers=tuple(draw(ORDINALS) for _ in accounts),
         interval=draw(INTERVALS),
         retired=draw(st.dictionaries(KEYS, COUNTS, max_size=2)),
     )
@@ -312,7 +314,7 @@ RECORDS: dict[type[Record], st.SearchStrategy[Any]] = {
         account=KEYS,
         instrument=KEYS,
         order_id=TEXTS,
-        part=st.integers(1, LARGEST_ID),
+        part=ORDINALS,
         strategy=KEYS,
         side=st.sampled_from(events.Side),
         decision_time=TIMES,

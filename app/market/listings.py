@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from app.core.events import Account, Listing, Message
-from app.runtime.codec import decode, encode
+from app.runtime.admission import admit_for
+from app.runtime.codec import encode
 from app.runtime.ports import Entry, Log, Place
 
 TOPIC = "instruments"
@@ -34,9 +35,10 @@ async def read(log: Log) -> dict[str, Listing]:
     standing: dict[str, Listing] = {}
     for number in range(await log.partitions(TOPIC)):
         for stored in await log.read(Place(TOPIC, number)):
-            record = decode(stored.value or b"").record
-            if isinstance(record, Listing):
-                standing[record.instrument] = record
+            # Foreign bytes must not stop a worker that starts; who feeds reports them.
+            admitted = admit_for(stored, "listings")
+            if isinstance(admitted, Message) and isinstance(admitted.record, Listing):
+                standing[admitted.record.instrument] = admitted.record
     return standing
 
 

@@ -6,15 +6,28 @@ import base64
 
 import orjson
 
-from app.core.events import Command, DeadLetter, Message, Record
+from app.core.events import (
+    Account,
+    Claim,
+    Command,
+    DeadLetter,
+    Message,
+    Progress,
+    Record,
+)
 from app.core.flow import Stage
 from app.errors import BugError
 from app.runtime.codec import DecodeError, decode, encode, readable
 from app.runtime.ports import Entry, Stored
-from app.runtime.topics import records_of
+from app.runtime.topics import STATE, key_of, records_of
 
 WARDENS = {"trades": "candles", "signals": "portfolio", "instruments": "market"}
 """The topics on which foreign bytes may stand, and the stage that reports them."""
+
+ENTERED = frozenset({*WARDENS, "snapshots", "dead-letters", "forks"} - {"signals"})
+"""The topics, besides those of the states, whose records name themselves."""
+
+_FIELDS = {"state": "key", "fork": "fork_id"}  # the other kinds of key are named like the field
 
 LONGEST_PAYLOAD = 500_000  # as base64 it still fits the broker's largest message
 
@@ -47,26 +60,30 @@ def _check(stored: Stored, message: Message) -> None:
     record = message.record
     if record.TYPE not in records_of(stored.topic):
         raise DecodeError(f"a record of type {record.TYPE!r} does not belong on {stored.topic}")
-    if message.identity is not None:
-        key = message.identity.destination
-        foreign = stored.topic == "trades"
-    else:
-        key = _key(record)
-        foreign = stored.topic == "signals" and not isinstance(record, Command)
-    if foreign:
+    if _is_foreign(stored.topic, message):
         raise DecodeError(f"a {record.TYPE} on {stored.topic} was not written by its stage")
+    key = _key(stored.topic, record)
     if key.encode() != stored.key:
         raise DecodeError(f"the key was {stored.key!r}, but the record is for {key!r}")
+    if message.identity is not None and message.identity.destination != key:
+        raise DecodeError(f"the identity was {message.identity}, but the record is for {key!r}")
 
 
-def _key(record: Record) -> str:
-    """Return the key under which a record without an identity stands."""
-    if isinstance(record, DeadLetter):
-        return record.topic
-    for name in ("instrument", "account", "key", "fork_id"):
-        if hasattr(record, name):
-            return str(getattr(record, name))
-    return ""
+def _is_foreign(topic: str, message: Message) -> bool:
+    """Return whether nobody of ours writes such a record there: whose it is, who made it."""
+    if topic.startswith(STATE):
+        return f"{STATE}{getattr(message.record, 'stage', '')}" != topic
+    entered = topic in ENTERED or isinstance(message.record, Command)
+    return entered != (message.identity is None)
+
+
+def _key(topic: str, record: Record) -> str:
+    """Return the key under which a record stands on a topic."""
+    if isinstance(record, Claim | Progress):
+        return f"!{record.TYPE}"
+    name = key_of(topic)
+    value = getattr(record, _FIELDS.get(name, name))
+    return value.name if isinstance(value, Account) else str(value)
 
 
 def _refuse(stored: Stored, reader: str, reason: str) -> list[Entry]:
@@ -98,8 +115,12 @@ def dead_letter(stored: Stored, reader: str, reason: str) -> Entry:
 
 
 def _claims_identity(value: bytes | None) -> bool:
-    """Return whether the bytes say that one of our stages made them."""
+    """Return whether the bytes say that one of our stages made them; no command can."""
     try:
-        return "id" in (orjson.loads(value or b"") or {})
-    except (orjson.JSONDecodeError, TypeError):
+        document = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
         return False
+    if type(document) is not dict or "id" not in document:
+        return False
+    tag = document.get("type")
+    return type(tag) is str and tag in records_of("signals") - {Command.TYPE}

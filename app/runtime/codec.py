@@ -4,11 +4,15 @@ The wire form of a message is one JSON object: `type`, then `id` and `origin` of
 then the record's fields in the order of their definition. Decimals are strings in plain fixed
 notation, enums their values, tuples arrays, dictionaries objects, None null. Whatever `encode`
 writes `decode` reads; whatever `decode` would refuse `encode` refuses first, so that a record that
-can't be read is never written.
+can't be read is never written. Of others `decode` takes the same record written in another way:
+spaces, another order of the fields, escaped characters, zeros at the end of a decimal. A field that
+stands there twice is refused, because readers differ in which of the two they take.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import typing
 from typing import Any, TypeVar
 
@@ -25,6 +29,7 @@ LARGEST_BYTES = 2 * 1024 * 1024
 """The largest encoded message; larger bytes are refused before they are parsed."""
 
 LONGEST_ORIGIN = 500
+_ORIGIN = re.compile(r"[A-Za-z0-9:_.\-/,]+")
 _PASSED_ON: frozenset[type] = frozenset({Epoch, History, Join, Leave})
 
 
@@ -98,9 +103,31 @@ def _load(raw: bytes | None) -> Any:
     if len(raw) > LARGEST_BYTES:
         raise RefusedError(f"at most {LARGEST_BYTES} bytes and had {len(raw)}", raw[:SHOWN])
     try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
+        document = orjson.loads(raw)
+        if orjson.dumps(document) != raw:
+            _check_foreign(raw.decode())
+    except (ValueError, TypeError, RecursionError) as error:
+        if isinstance(error, RefusedError):
+            raise
         raise RefusedError(f"JSON ({error})", raw[:SHOWN]) from error
+    return document
+
+
+def _check_foreign(text: str) -> None:
+    """Refuse what the fast parser reads but can't hold: a field twice, more than 64 bits."""
+    json.loads(text, object_pairs_hook=_unique, parse_int=_of_64_bits)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(names) != len(dict.fromkeys(names)):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RefusedError("there once", "there twice", twice[:SHOWN])
+
+
+def _of_64_bits(digits: str) -> None:
+    if digits == "-0" or not -(2**63) <= int(digits) < 2**63:
+        raise RefusedError("a whole number of at most 64 bits, zero without a sign", digits)
 
 
 def _dump(document: Any) -> bytes:
@@ -127,7 +154,8 @@ def _check_lineage(cls: type[Record], identity: Identity | None, origin: object)
         return
     if _names_itself(cls) and cls not in _PASSED_ON:
         raise RefusedError("absent from a record that names itself", str(identity), "id")
-    if not 0 < len(inside("origin", read_text, origin)) <= LONGEST_ORIGIN:
+    text = inside("origin", read_text, origin)
+    if len(text) > LONGEST_ORIGIN or _ORIGIN.fullmatch(text) is None:
         raise RefusedError(f"the name of a record, 1 to {LONGEST_ORIGIN} long", origin, "origin")
 
 

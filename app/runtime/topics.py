@@ -141,6 +141,13 @@ def records_of(topic: str) -> frozenset[str]:
     return frozenset(found[STATE if topic.startswith(STATE) else topic].records)
 
 
+@functools.cache
+def key_of(topic: str) -> str:
+    """Return what a topic's records are keyed by, by its logical name."""
+    found = _read_all(data.folder("topics"))
+    return found[STATE if topic.startswith(STATE) else topic].key
+
+
 async def create(cluster: Cluster) -> list[str]:
     """Create every topic that is missing; return their logical names.
 

@@ -14,7 +14,8 @@ LONGEST_LIST = 100_000
 SHOWN = 80
 """The most characters of a refused value that a sentence shows."""
 
-_NUMBER = r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?"
+# A zero has no sign: -0 would be another text, and in places another meaning, of the same number.
+_NUMBER = r"(?!-0(?:\.0+)?(?![0-9.]))-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?"
 DECIMAL = re.compile(_NUMBER)
 DECIMALS = re.compile(f"{_NUMBER}(?:,{_NUMBER})*")
 MOST_DIGITS = 40
@@ -37,7 +38,9 @@ class RefusedError(ValueError):
         self.path = f"{name}.{self.path}" if self.path else name
 
     def __str__(self) -> str:
-        return f"{self.path or 'the value'} was {_shown(self.value)}, must be {self.must}"
+        return (
+            f"{_printable(self.path) or 'the value'} was {_shown(self.value)}, must be {self.must}"
+        )
 
 
 def inside(name: str, step: Step, value: Any) -> Any:
@@ -60,6 +63,11 @@ def inner(hint: Any) -> Any:
 def optionally(step: Step, value: Any) -> Any:
     """Apply a step to what may be None."""
     return None if value is None else step(value)
+
+
+def _printable(path: str) -> str:
+    """Escape what others may have put into the name of a field: no record can hold a NUL."""
+    return path if path.isprintable() else path.encode("unicode_escape").decode("ascii")
 
 
 def _shown(value: object) -> str:

@@ -69,7 +69,7 @@ def _refuse_names(names: frozenset[str], value: dict[str, Any]) -> NoReturn:
 
 
 def _read_int(value: Any) -> int:
-    if type(value) is not int:
+    if type(value) is not int or not -(2**63) <= value < 2**63:
         raise RefusedError("a whole number of at most 64 bits", value)
     return value
 

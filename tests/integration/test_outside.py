@@ -51,6 +51,35 @@ async def test_foreign_bytes_are_reported_and_only_ours_stop_the_worker(
     assert "lockstep topics read orders" in line
 
 
+CLAIMS = b'{"type":"signal","id":"momentum/BINANCE:AAAUSDT/paper/1","origin":"clock/X/1"}'
+TAKEN = "could not be taken"
+OURS = (
+    ("candles", A, GARBAGE, TAKEN),
+    ("signals", "paper", CLAIMS, TAKEN),
+    ("portfolio", "paper", GARBAGE, TAKEN),
+    ("fills", "paper", GARBAGE, TAKEN),
+    ("risk", "paper", GARBAGE, TAKEN),  # only the sink reads it
+    ("state-candles", A, GARBAGE, "must be JSON"),
+)
+DERIVED = ("candles", "signals", "portfolio", "allocations", "orders", "fills", "risk")
+
+
+@pytest.mark.parametrize(("topic", "key", "value", "words"), OURS, ids=[row[0] for row in OURS])
+async def test_what_is_no_record_on_a_topic_of_ours_stops_the_worker(
+    installation: Installation, topic: str, key: str, value: bytes, words: str
+) -> None:
+    await installation.log.append([Entry(topic, key.encode(), value)])
+    worker = await installation.start()
+    assert await worker.ends() == 70
+    assert await worker.says("stopped", words)
+    stand = [
+        each.value
+        for name in (*DERIVED, "dead-letters")
+        for each in await installation.stored(name)
+    ]
+    assert stand == ([value] if topic in DERIVED else [])
+
+
 def reported(letters: list[Any]) -> set[tuple[str, str, bytes]]:
     return {(letter.topic, letter.stage, base64.b64decode(letter.payload)) for letter in letters}
 

@@ -228,8 +228,54 @@ def test_the_sentence_names_field_and_value(changes: dict[str, Any], words: str)
     assert words in refused(clock(**changes))
 
 
+def test_a_field_that_stands_there_twice_is_refused_wherever_it_is() -> None:
+    text = orjson.dumps(clock()).decode()
+    assert decode(text.replace('"time"', ' "time"').encode()) == decode(text.encode())
+    with pytest.raises(DecodeError, match=r"^last_id was 'there twice', must be there once"):
+        decode(text.replace('"age"', '"last_id":7,"age"').encode())
+    state = (
+        orjson.dumps({"count": 1, "inner": {}}).decode().replace("{}", '{"number":1,"number":1}')
+    )
+    with pytest.raises(DecodeError, match="number was 'there twice'"):
+        decode_state(State, state)
+
+
+@pytest.mark.parametrize("digits", ["9223372036854775808", "18446744073709551616", "1e2", "-0"])
+def test_a_whole_number_has_one_text_and_64_bits(digits: str) -> None:
+    text = orjson.dumps(clock()).decode().replace('"last_id":7', f'"last_id":{digits}')
+    with pytest.raises(DecodeError, match="must be"):
+        decode(text.encode())
+
+
+def test_a_float_is_no_whole_number_however_large() -> None:
+    for digits, fits in (("1e20", True), ("1" + "0" * 20, False), ("1", False)):
+        text = f'{{"value":{digits}}}'
+        cls = dataclasses.make_dataclass("Single", [("value", float)], frozen=True)
+        if fits:
+            assert decode_state(cls, text) == cls(1e20)
+        else:
+            with pytest.raises(DecodeError, match="must be"):
+                decode_state(cls, text)
+
+
+def test_nesting_that_json_can_read_and_not_write_is_refused() -> None:
+    with pytest.raises(DecodeError, match="JSON"):
+        decode(b'{"type":"clock","instrument":' + b"[" * 400 + b"]" * 400 + b"}")
+
+
 @pytest.mark.parametrize(
-    "price", ["0", "-1", "-0", "1" * 17, "1e3", "NaN", "", "1.", ".5", "01", "+1", "1,1", 1, 1.5]
+    "origin", ["", " ", "a b", "clock/X\n", "é", "a\x1b[2J", "x" * 501, 5, None]
+)
+def test_an_origin_is_a_name(origin: Any) -> None:
+    message = Message(events.Resumed("a", 0, 1, ""), Identity("s", "a", "a", 1), "clock/X:Y/1")
+    assert "origin" in refused(document(message) | {"origin": origin})
+    with pytest.raises(EncodeError, match="origin"):
+        encode(dataclasses.replace(message, origin=origin))
+
+
+@pytest.mark.parametrize(
+    "price",
+    ["0", "-1", "-0", "-0.00", "1" * 17, "1e3", "NaN", "", "1.", ".5", "01", "+1", "1,1", 1, 1.5],
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_bad_price_is_refused_wherever_it_stands_in_a_column(price: Any, place: int) -> None:

@@ -45,8 +45,7 @@ class Identity:
         checks.key("id.stage", self.stage)
         checks.key("id.source", self.source)
         checks.key("id.destination", self.destination)
-        if not 1 <= self.number <= checks.LARGEST_ID:
-            raise checks.refuse("id.number", self.number, "a whole number from 1 to 2^63 - 1")
+        checks.ordinal("id.number", self.number)
 
     def __str__(self) -> str:
         return f"{self.stage}/{self.source}/{self.destination}/{self.number}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from app.core.decimals import EXACT
@@ -37,6 +37,12 @@ def time(name: str, value: int) -> None:
     """Check milliseconds since the epoch, UTC."""
     if not 0 <= value <= LATEST_TIME:
         raise refuse(name, value, "milliseconds between 1970 and 2200")
+
+
+def ordinal(name: str, value: int) -> None:
+    """Check a number that counts from 1."""
+    if not 1 <= value <= LARGEST_ID:
+        raise refuse(name, value, "a whole number from 1 to 2^63 - 1")
 
 
 def count(name: str, value: int) -> None:
@@ -119,6 +125,13 @@ def text(name: str, value: str) -> None:
     """Check free text: a reason, a message."""
     if len(value) > LONGEST_TEXT:
         raise refuse(name, value, f"a text of at most {LONGEST_TEXT} characters")
+
+
+def offsets(name: str, by_topic: Mapping[str, int]) -> None:
+    """Check offsets by topic."""
+    for topic, offset in by_topic.items():
+        key(name, topic)
+        count(name, offset)
 
 
 def real(name: str, value: float) -> None:

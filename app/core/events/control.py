@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
 from app.core.events import checks
+
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class DeadLetter:
         key: The record's key as text, undecodable bytes escaped.
         stage: Who could not process them.
         reason: Why.
-        payload: The bytes, base64; cut at a megabyte.
+        payload: The bytes, base64; cut at 500,000 of them.
         size: How many bytes there were.
     """
 
@@ -37,7 +40,10 @@ class DeadLetter:
         checks.key("stage", self.stage)
         for name in ("partition", "offset", "size"):
             checks.count(name, getattr(self, name))
+        checks.text("key", self.key)
         checks.text("reason", self.reason)
+        if _BASE64.fullmatch(self.payload) is None:
+            raise checks.refuse("payload", self.payload, "base64")
 
     def name(self) -> str:
         """Return the identity: the place of the bytes and who refused them."""
@@ -73,6 +79,7 @@ class StageState:
         checks.time("time", self.time)
         for name in ("token", "version"):
             checks.count(name, getattr(self, name))
+        checks.offsets("needs", self.needs)
 
     def name(self) -> str:
         """Return the identity: the latest under it counts."""
@@ -131,6 +138,10 @@ class Progress:
             checks.count(name, getattr(self, name))
         checks.text("run", self.run)
         checks.time("time", self.time)
+        checks.offsets("through", self.through)
+        for key, reason in self.waiting.items():
+            checks.key("waiting", key)
+            checks.text("waiting", reason)
 
     def name(self) -> str:
         """Return the identity: the latest under it counts."""
@@ -163,6 +174,7 @@ class Snapshot:
         checks.key("key", self.key)
         checks.time("time", self.time)
         checks.count("version", self.version)
+        checks.offsets("needs", self.needs)
 
     def name(self) -> str:
         """Return the identity."""

@@ -58,6 +58,29 @@ class Candle:
             checks.price(name, getattr(self, name))
         for name in ("volume", "quote_volume", "taker_buy_volume"):
             checks.quantity(name, getattr(self, name))
+        if self.taker_buy_volume > self.volume:
+            raise checks.refuse("taker_buy_volume", self.taker_buy_volume, "at most volume")
+        self._check_prices()
+        self._check_ids()
+
+    def _check_prices(self) -> None:
+        prices = [self.low, self.open, self.close, self.high]
+        known = [price for price in prices if price is not None]
+        if known and (
+            len(known) < len(prices) or self.low != min(known) or self.high != max(known)
+        ):
+            raise checks.refuse("open, high, low, close", prices, "all known, between low and high")
+
+    def _check_ids(self) -> None:
+        first, last = self.first_id, self.last_id
+        if first is None or last is None:
+            fits = first is last and not self.trades
+        else:
+            checks.count("first_id", first)
+            checks.count("last_id", last)
+            fits = first <= last and self.trades > 0 and self.close is not None
+        if not fits:
+            raise checks.refuse("first_id, last_id", (first, last), "those of its trades")
 
 
 class View(StrEnum):
@@ -320,6 +343,7 @@ class Target:
         checks.key("instrument", self.instrument)
         checks.amount("quantity", self.quantity)
         checks.amount("held", self.held)
+        checks.text("signal", self.signal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,8 +231,8 @@ class Epoch:
         checks.key("instrument", self.instrument)
         checks.key("base", self.base)
         checks.interval("interval", self.interval)
-        for name in ("number", "version"):
-            checks.count(name, getattr(self, name))
+        checks.ordinal("number", self.number)
+        checks.count("version", self.version)
         if self.account.execution.latency >= self.interval:
             raise checks.refuse(
                 "execution.latency", self.account.execution.latency, "less than the interval"
@@ -335,6 +335,8 @@ class Listing:
             checks.count("retired", number)
         if len(self.accounts) != len(self.numbers):
             raise checks.refuse("numbers", self.numbers, "one for each account")
+        for number in self.numbers:
+            checks.ordinal("numbers", number)
 
     def name(self) -> str:
         """Return the identity: the configurations it names."""

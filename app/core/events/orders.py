@@ -63,6 +63,7 @@ class Order:
         checks.quantity("quantity", self.quantity)
         checks.price("limit_price", self.limit_price)
         checks.price("stop_price", self.stop_price)
+        checks.text("signal", self.signal)
         needs_limit = self.kind in (OrderKind.LIMIT, OrderKind.STOP_LIMIT)
         needs_stop = self.kind in (OrderKind.STOP, OrderKind.STOP_LIMIT)
         if needs_limit != (self.limit_price is not None):
@@ -152,6 +153,7 @@ class Refusal:
         checks.amount("wanted", self.wanted)
         checks.amount("allowed", self.allowed)
         checks.text("reason", self.reason)
+        checks.text("signal", self.signal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +275,7 @@ class Fill:
         for name in ("account", "instrument", "strategy"):
             checks.key(name, getattr(self, name))
         checks.text("order_id", self.order_id)
-        checks.count("part", self.part)
+        checks.ordinal("part", self.part)
         checks.count("trade_id", self.trade_id)
         checks.time("decision_time", self.decision_time)
         checks.time("time", self.time)
