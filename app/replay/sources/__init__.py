@@ -1,0 +1,1 @@
+"""Where a replay's records come from: a run's topics, dump files, or the tables."""
