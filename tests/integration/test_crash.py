@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import operator
 import signal
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from app.core.events import Command, Inbound, Message, Portfolio
+from app.core.events import Portfolio
 from app.market.exchange import LocalExchange
-from app.pipeline import STAGES
-from app.replay.driver import Replay
 from app.runtime import topics
-from app.runtime.codec import decode, encode
 from app.runtime.sink import SINK_TOPICS
-from app.storage.database import Database
-from app.storage.rows import rows
-from app.storage.tables import TABLES
+from tests.integration.proof import equals_its_replay, fills_the_tables
 from tests.integration.worker import (
     MINUTE,
     START,
@@ -34,9 +26,6 @@ from tests.integration.worker import (
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 MINUTES = 24
-DOCUMENTS = ("configuration", "indicators", "instructions")
-UPSTREAM = ("candles", "momentum", "macd")
-DERIVED = ("candles", "signals", "portfolio", "allocations", "orders", "risk", "fills")
 
 
 async def test_stopped_and_killed_in_its_work_it_ends_as_if_nothing_had_been(
@@ -62,7 +51,7 @@ async def test_stopped_and_killed_in_its_work_it_ends_as_if_nothing_had_been(
         assert (await installation.run("resume", "real")).code == 0
         await play.finished()
         await decided(installation, MINUTES - 1)
-    replayed = await equals_its_replay(installation)
+    replayed = await equals_its_replay(installation, least=MINUTES)
     await fills_the_tables(installation, replayed)
     await is_readable(installation)
 
@@ -88,102 +77,6 @@ async def decided(installation: Installation, count: int) -> None:
         return all(decisions[account] >= count for account in ("paper", "real"))
 
     await installation.until("portfolio", Portfolio, holds)
-
-
-async def equals_its_replay(installation: Installation) -> dict[str, list[Message]]:
-    """Compare every topic with a replay of what entered; return what each topic must hold."""
-    live: dict[str, list[Message]] = {}
-    wanted: dict[str, list[Message]] = {}
-
-    async def differences() -> dict[str, set[bytes]]:
-        for topic in ("trades", *DERIVED):
-            live[topic] = await installation.messages(topic)
-        wanted.update(replay(live))
-        return {
-            topic: named(live[topic]) ^ named(wanted[topic])
-            for topic in DERIVED
-            if named(live[topic]) != named(wanted[topic])
-        }
-
-    await eventually(differences, operator.not_)  # the worker may still be at it
-    assert all(len(wanted[topic]) > MINUTES for topic in DERIVED)
-    return wanted
-
-
-def named(messages: Iterable[Message]) -> set[bytes]:
-    """Return each message's bytes, its identity among them."""
-    return {encode(message) for message in messages}
-
-
-def replay(live: dict[str, list[Message]]) -> dict[str, list[Message]]:
-    """Return what every topic holds after an uninterrupted run over what was recorded.
-
-    When a command acts depends on where it stands among the signals of its account's partition;
-    so what comes after the signals is replayed from the recorded ones, which the first half has
-    proved.
-    """
-    first = Replay([stage for stage in STAGES if stage.name in UPSTREAM])
-    second = Replay([stage for stage in STAGES if stage.name not in UPSTREAM])
-    for message in live["trades"]:
-        for half in (first, second):
-            half.feed("trades", message.record.instrument, message)  # type: ignore[attr-defined]
-    for message in live["signals"]:
-        second.feed("signals", account_of(message), message)
-    first.run()
-    second.run()
-    commands = [message for message in live["signals"] if isinstance(message.record, Command)]
-    found = {topic: second.messages(topic) for topic in DERIVED[2:]}
-    found |= {"candles": first.messages("candles"), "trades": live["trades"]}
-    return found | {"signals": [*first.messages("signals"), *commands]}
-
-
-def account_of(message: Message) -> str:
-    if message.identity is not None:
-        return message.identity.destination
-    assert isinstance(message.record, Command)
-    return message.record.account
-
-
-async def fills_the_tables(installation: Installation, wanted: dict[str, list[Message]]) -> None:
-    """Compare every table's rows with those of the records, field by field."""
-    expected: dict[str, dict[tuple[Any, ...], str]] = {}
-    for topic, messages in wanted.items():
-        for message in messages:
-            as_read = decode(encode(message))  # which knows no negative zero
-            for table, row in rows(Inbound(as_read, topic, 0, 0)):
-                # Of a repeat in another batch the first is stored.
-                expected.setdefault(table, {}).setdefault(key(table, row), comparable(table, row))
-    assert {"trades", "candles", "signals", "orders", "fills", "positions"} < expected.keys()
-    async with Database(installation.settings()) as database:
-        for table, lines in expected.items():
-            find = functools.partial(found_in, database, table)
-            found = await eventually(find, lambda rows, lines=lines: len(rows) >= len(lines))
-            assert sorted(found) == sorted(lines.values())
-
-
-async def found_in(database: Database, table: str) -> list[str]:
-    found = await database.fetch(f"SELECT {', '.join(TABLES[table].columns)} FROM {table}")  # noqa: S608 - names of ours
-    return [comparable(table, tuple(row)) for row in found]
-
-
-def key(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
-    fields = dict(zip(TABLES[table].columns, row, strict=True))
-    return tuple(fields[name] for name in TABLES[table].key)
-
-
-def comparable(table: str, row: tuple[Any, ...]) -> str:
-    """Return a row without its place in the log; numbers and documents by value."""
-    columns = TABLES[table].columns[:-2]
-    fields = zip(columns, row, strict=False)
-    return repr([_sorted(value) if name in DOCUMENTS else _plain(value) for name, value in fields])
-
-
-def _sorted(text: str) -> str:
-    return json.dumps(json.loads(text), sort_keys=True)
-
-
-def _plain(value: Any) -> Any:
-    return value.normalize() if hasattr(value, "normalize") else value
 
 
 async def is_readable(installation: Installation) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,21 +22,23 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from app.cli import FAUST
 from app.commands.stack import CHECKOUT
 from app.config_sections import Kafka
-from app.core.events import Message, Record
+from app.core.events import Join, Message, Portfolio, Record
 from app.market.exchange import DumpMarket, ExchangeSettings, LocalExchange, SyntheticMarket
 from app.replay.driver import distinct
 from app.runtime import topics
 from app.runtime.codec import decode
 from app.runtime.kafka import KafkaLog
 from app.runtime.ports import Place, Stored
+from app.runtime.status import status
 from app.storage import migrations
 from app.storage.database import Database, DatabaseSettings
 
 DAY = 1_570_752_000_000  # 2019-10-11
 HOUR = 3_600_000
 MINUTE = 60_000
+AHEAD = 4 * MINUTE
 START = DAY + HOUR
-PATIENCE = 60.0
+PATIENCE = 120.0
 A, B, X = "BINANCE:AAAUSDT", "BINANCE:BBBUSDT", "BINANCE:XRPETH"
 XRPETH = DumpMarket(
     CHECKOUT / "tests" / "data" / "XRPETH-trades-2019-10-11.csv", "XRPETH", "XRP", "ETH"
@@ -174,12 +176,16 @@ class Installation:
         self.environment["LOCKSTEP_MARKET__STREAM"] = play.ws_url
         self.environment["LOCKSTEP_MARKET__REST"] = play.rest_url
 
-    async def start(self) -> Worker:
-        """Start a worker."""
+    def configure(self, configuration: str) -> None:
+        """Write `app.yaml` anew, for the workers started from here on."""
+        (self.folder / "app.yaml").write_text(configuration)
+
+    async def start(self, *program: str, **environment: str) -> Worker:
+        """Start a worker, or another program that runs one: the words after `python`."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "faust", "-A", "app", "worker",
+            sys.executable, *(program or ("-m", "faust", "-A", "app", "worker")),
             cwd=CHECKOUT,
-            env=self.environment,
+            env=self.environment | environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -207,6 +213,11 @@ class Installation:
         done = await self.run("status", "--json")
         assert done.code == 0, done.error
         return json.loads(done.out)
+
+    async def waiting(self) -> dict[str, Mapping[str, str]]:
+        """Return what `status` tells that each stage's keys wait for, without a process's start."""
+        told = await status(self.cluster, self.settings())
+        return {stage.stage: stage.waiting for stage in told.stages}
 
     async def stored(self, topic: str) -> list[Stored]:
         """Return what stands on a topic, partition by partition; only what is new is read."""
@@ -242,10 +253,17 @@ class Installation:
 
 
 @contextlib.asynccontextmanager
-async def installed(folder: Path, *, with_schema: bool = True) -> AsyncIterator[Installation]:
+async def installed(
+    folder: Path,
+    *,
+    with_schema: bool = True,
+    with_topics: bool = True,
+    configuration: str = CONFIGURATION,
+) -> AsyncIterator[Installation]:
     """Make an installation's topics and tables; at the end nothing is left of it."""
-    installation = Installation(folder)
-    await topics.create(installation.cluster)
+    installation = Installation(folder, configuration)
+    if with_topics:
+        await topics.create(installation.cluster)
     if with_schema:
         async with Database(installation.settings()) as database:
             await migrations.apply(database)
@@ -294,6 +312,33 @@ async def create_topic(installation: Installation, name: str, partitions: int) -
     """Create a topic with the broker's own settings."""
     async with administrator(installation) as client:
         await client.create_topics([NewTopic(installation.prefix + name, partitions, 1)])
+
+
+@contextlib.asynccontextmanager
+async def paced(installation: Installation, play: LocalExchange) -> AsyncIterator[None]:
+    """Hold the exchange's time while decisions are behind, however busy the machine is."""
+    play.clock.hold()
+    task = asyncio.create_task(_pace(installation, play))
+    try:
+        yield
+    finally:
+        play.clock.hold()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _pace(installation: Installation, play: LocalExchange) -> None:
+    while True:
+        newest: dict[str, int] = {}
+        for portfolio in await installation.records("portfolio", Portfolio):
+            newest[portfolio.account] = max(portfolio.time, newest.get(portfolio.account, 0))
+        joined = newest or await installation.records("trades", Join)
+        if joined and play.clock.now - min(newest.values(), default=play.clock.now) <= AHEAD:
+            play.clock.release()
+        else:
+            play.clock.hold()
+        await asyncio.sleep(0.1)  # between two looks
 
 
 def invested(holdings: Any) -> bool:
