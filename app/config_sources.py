@@ -45,11 +45,19 @@ def read_yaml(file: Path, path: str = "") -> dict[str, Any]:
             f"and database.yaml."
         ) from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file} is not YAML: {' '.join(str(error).split())}.") from error
+        raise ConfigurationError(f"{file} is not YAML: {_problem(error)}.") from error
     if not isinstance(document, dict):
         raise ConfigurationError(f"{file} held a {type(document).__name__}, must be keys.")
     _refuse_secrets(file, path, document)
     return document
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """Return what is wrong, and the line and column where the reader saw it."""
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
+    mark = getattr(error, "problem_mark", None)
+    place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"{problem}{place}"
 
 
 def _refuse_secrets(file: Path, path: str, document: Mapping[str, Any]) -> None:

@@ -173,6 +173,26 @@ WRONG = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "interval: 1m\nkafka: [1\n",
+            "expected ',' or ']', but got '<stream end>', line 3, column 1",
+        ),
+        ("kafka:\n\tprefix: a\n", "found character '\\t' that cannot start any token, line 2, col"),
+        ("a: b: c\n", "mapping values are not allowed here, line 1, column 5."),
+        ("interval: \x07\n", "special characters are not allowed"),
+    ],
+)
+def test_what_is_not_yaml_is_told_by_line_and_column(
+    text: str, sentence: str, folder: Path
+) -> None:
+    (folder / "app.yaml").write_text(text)
+    assert refused().startswith(f"{folder / 'app.yaml'} is not YAML: {sentence}")
+    assert len(refused()) < len(str(folder)) + 120
+
+
 @pytest.mark.parametrize(("old", "new", "words"), WRONG)
 def test_what_is_wrong_is_one_sentence(
     old: str, new: str, words: str, change: Callable[..., None], folder: Path

@@ -48,9 +48,9 @@ def _say(name: str) -> None:
 
 
 def _explain(schema: str, had: list[Applied]) -> None:
-    for item in had:
-        for what in item.left_out:
-            click.echo(f"left out on the {item.edition} edition: {what}", err=True)
+    omitted = list(dict.fromkeys(what for item in had for what in item.left_out))
+    if omitted:
+        click.echo(f"left out on the {had[-1].edition} edition: {'; '.join(omitted)}", err=True)
     if had:
         click.echo(
             f"Schema {schema} has {len(had)} migrations, {had[-1].edition} edition.", err=True

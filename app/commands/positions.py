@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.errors import LockstepError
+from app.errors import ConfigurationError, LockstepError
 
 if TYPE_CHECKING:
     from app.storage.database import Database
@@ -42,11 +42,24 @@ def positions(account: str | None, moment: str | None, *, as_json: bool) -> None
     for book in books:
         _show(book)
     if not books:
-        whose = f"account {account}" if account else "any account"
-        raise LockstepError(
-            f"there is no portfolio of {whose} at that time in the database: `lockstep status` "
-            f"shows how far the sink has come."
-        )
+        raise _missing(account, moment)
+
+
+def _missing(account: str | None, moment: str | None) -> LockstepError:
+    """Return why there is nothing to show, and what to do."""
+    from app.config import load  # noqa: PLC0415 - help loads nothing
+    from app.config_sources import suggest  # noqa: PLC0415
+
+    names = [configured.name for configured in load().accounts()]
+    if account is not None and account not in names:
+        return ConfigurationError(f"there is no account {account!r}{suggest(account, names)}")
+    whose = f"account {account} has" if account else "no account has"
+    when = f" at {moment} or before" if moment else " yet"
+    return LockstepError(
+        f"{whose} {'not ' if account else ''}decided anything{when}, as far as the database knows: "
+        f"an account decides from its first whole interval on; `lockstep status` shows how far "
+        f"the stages and the sink have come."
+    )
 
 
 def _time(text: str | None) -> datetime:
@@ -109,6 +122,9 @@ def _text(value: object) -> str | None:
 
 def _show(book: dict[str, Any]) -> None:
     click.echo(f"{book['account']}  {book['time']}  cash {book['cash']}  equity {book['equity']}")
+    if not book["positions"]:
+        click.echo("  nothing held, and nothing traded so far")
+        return
     rows = [[holding[name] or "-" for name in COLUMNS] for holding in book["positions"]]
     widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
     for row in (list(COLUMNS), *rows):

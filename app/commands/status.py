@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.errors import UnreachableError
+
 if TYPE_CHECKING:
     from app.runtime.status import DatabaseStatus, StageStatus, Status
 
@@ -23,7 +25,13 @@ def status(*, as_json: bool) -> None:
     found = asyncio.run(_ask())
     if as_json:
         click.echo(json.dumps(document(found)))
-        return
+    else:
+        _show(found)
+    if found.database.refused:
+        raise UnreachableError(found.database.problem)
+
+
+def _show(found: Status) -> None:
     rows = [row for stage in found.stages for row in _rows(stage)]
     if sys.stdout.isatty():
         _table(rows)
@@ -128,7 +136,7 @@ def _notes(found: Status) -> list[str]:
     return [
         *(gaps or ["gaps open: none"]),
         f"dead letters: {found.dead_letters}. {letters}".rstrip(". "),
-        f"database: {_health(found.database)}",
+        *([] if found.database.refused else [f"database: {_health(found.database)}"]),
     ]
 
 

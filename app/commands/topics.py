@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,6 +94,7 @@ def list_topics(*, as_json: bool) -> None:
 @click.option("--offset", type=click.IntRange(0), help="From this offset on.")
 @click.option("--time", "moment", help="From what was appended at this time on.")
 @click.option("--key", help="Only records under this key, an instrument or an account.")
+@click.option("--full", is_flag=True, help="On a terminal: don't cut long lines.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def read(  # noqa: PLR0917 - click passes each option
     topic: str,
@@ -101,6 +104,7 @@ def read(  # noqa: PLR0917 - click passes each option
     moment: str | None,
     key: str | None,
     *,
+    full: bool,
     as_json: bool,
 ) -> None:
     """Print records of TOPIC: place, time of appending, key and value."""
@@ -113,10 +117,16 @@ def read(  # noqa: PLR0917 - click passes each option
     if as_json:
         click.echo(json.dumps([line.document() for line in lines]))
         return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() and not full else None
     for line in lines:
-        click.echo(line.text())
+        click.echo(cut(line.text(), width))
     if not lines:
         click.echo("No record is there.", err=True)
+
+
+def cut(line: str, width: int | None) -> str:
+    """Return a line no longer than a terminal is wide; none: as it is."""
+    return line if width is None or len(line) <= width else f"{line[: width - 1]}…"
 
 
 async def _read(selection: Any) -> list[Line]:

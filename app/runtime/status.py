@@ -24,6 +24,7 @@ from app.runtime.ports import Place
 from app.runtime.sink import SINK_TOPICS
 from app.runtime.topics import MARKET_INPUT, STATE, Cluster, declared
 from app.storage.database import Database, DatabaseSettings, Health
+from app.storage.errors import DatabaseRefusedError
 
 MARKET, SINK = EDGES
 INPUTS: dict[str, tuple[str, ...]] = {
@@ -74,12 +75,14 @@ class DatabaseStatus:
         health: Who answered; none where nobody did.
         positions: The next offset that the sink stores, by partition; none where not known.
         time: The newest candle stored, milliseconds since the epoch UTC; none: 0.
+        refused: Whether it is there and won't let us in, which waiting doesn't mend.
     """
 
     problem: str
     health: Health | None = None
     positions: Mapping[Place, int] | None = None
     time: int = 0
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ async def ask(settings: DatabaseSettings) -> DatabaseStatus:
             health = await database.health()
             return await _stored(database, health)
         except LockstepError as error:
-            return DatabaseStatus(str(error))
+            return DatabaseStatus(str(error), refused=isinstance(error, DatabaseRefusedError))
 
 
 async def _stored(database: Database, health: Health) -> DatabaseStatus:
@@ -306,7 +309,8 @@ def _with_database(
 ) -> StageStatus:
     """Return the sink's status as the database has it: what it committed only informs."""
     if held.positions is None:
-        return dataclasses.replace(sink, waiting={"database": held.problem})
+        # What is wrong with it is said once, in the line of the database.
+        return dataclasses.replace(sink, waiting={"database": "see below"})
     return dataclasses.replace(sink, lag=_lag(SINK, spans, held.positions), time=held.time)
 
 

@@ -45,12 +45,28 @@ apt() {
   ) 8>"$local_dir/apt.lock" >>"$dir/apt.log" 2>&1 9>&- </dev/null
 }
 
+# patiently WHAT COMMAND...: runs the command, and says every ten seconds that it still does.
+patiently() {
+  local what=$1 began=$SECONDS code=0 ticker
+  shift
+  # The sleep holds no stream of ours, and nothing outlives this shell for long.
+  (while sleep 10 >/dev/null 2>&1 && kill -0 $$; do say "still $what, $((SECONDS - began)) s"; done) \
+    9>&- </dev/null &
+  ticker=$!
+  "$@" || code=$?
+  kill "$ticker" 2>/dev/null || true
+  wait "$ticker" 2>/dev/null || true
+  return "$code"
+}
+
+apt_install() { apt update && apt install --no-install-recommends "$@"; }
+
 # install_packages PACKAGE...: with apt where that is allowed, else one sentence.
 install_packages() {
   may_install ||
     die "these packages are missing: $*; install them as root (apt-get install $*), then run this again"
   say "installing $* with apt"
-  { apt update && apt install --no-install-recommends "$@"; } ||
+  patiently "installing with apt" apt_install "$@" ||
     die "apt could not install $*; the reason is in $dir/apt.log"
 }
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from app.commands.positions import EVER, positions, read_books
+from app.errors import LockstepError
 from app.storage.database import Database
 from tests.storage.conftest import (  # noqa: F401 - fixtures
     PARAMETERS,
@@ -70,3 +72,23 @@ def test_a_time_that_is_none_is_refused_before_anything_is_asked() -> None:
     result = CliRunner().invoke(positions, ["--at", "yesterday"])
     assert result.exit_code == 2
     assert "write 2019-10-11T12:00:00Z" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["papr"], "there is no account 'papr': did you mean paper?"),
+        (["paper"], "account paper has not decided anything yet"),
+        (["--at", "2019-10-11T12:00Z"], "no account has decided anything at 2019-10-11T12:00Z"),
+    ],
+)
+def test_an_empty_answer_says_what_to_do(
+    words: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> list[dict[str, Any]]:
+        return []
+
+    monkeypatch.setattr("app.commands.positions._read", nothing)
+    result = CliRunner().invoke(positions, words)
+    assert isinstance(result.exception, LockstepError)
+    assert str(result.exception).startswith(sentence)
