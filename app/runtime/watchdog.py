@@ -67,8 +67,11 @@ def watch(
                         reason=f"no progress for {limit:.0f} s on one batch: the process ends so "
                         f"that its partitions go to a worker that moves",
                     )
-                    faulthandler.dump_traceback(sys.stderr)
-                    end(EXIT_STUCK)
+                    try:
+                        # Not sys.stderr: Faust puts its own log there, which has no file.
+                        faulthandler.dump_traceback(sys.__stderr__ or 2)
+                    finally:
+                        end(EXIT_STUCK)
                     return
 
     threading.Thread(target=run, name="watchdog", daemon=True).start()
