@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from rich.live import Live
 
 from app.config import Settings, load
 from app.demo import summary, view
+from app.demo.pace import Pace
 from app.demo.picture import Picture
 from app.demo.plan import Plan
 from app.demo.sweep import sweep
@@ -36,6 +38,7 @@ from app.storage.store import PostgresStore
 WATCHED = ("candles", "signals", "portfolio", "orders", "risk", "fills")
 FRAMES_PER_SECOND = 4
 LINE_SECONDS = 5.0
+PACE_SECONDS = 0.2
 STOP_SECONDS = 15.0
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
@@ -64,12 +67,14 @@ async def play(plan: Plan, console: Console, folder: Path) -> None:
         await log.start()
         stack.push_async_callback(log.stop)
         bus, picture = EventBus(), Picture()
+        pace = Pace(exchange.clock, time.monotonic())
         tasks = [
+            asyncio.create_task(_keep_pace(pace, picture)),
             asyncio.create_task(_tail(settings, bus)),
             asyncio.create_task(_draw(picture, bus)),
         ]
         stack.callback(lambda: [task.cancel() for task in tasks])
-        await _Show(plan, exchange, picture, worker, log_file).watch(console)
+        await _Show(plan, exchange, picture, pace, worker, log_file).watch(console)
         _say(console, "every decision is made; the sink catches up")
         await _stored(database, log, worker, log_file)
         await _end(worker)
@@ -153,6 +158,12 @@ async def _tail(settings: Settings, bus: EventBus) -> None:
         await consumer.stop()
 
 
+async def _keep_pace(pace: Pace, picture: Picture) -> None:
+    while True:
+        pace.follow(picture, time.monotonic())
+        await asyncio.sleep(PACE_SECONDS)
+
+
 async def _draw(picture: Picture, bus: EventBus) -> None:
     with bus.subscribe("view", capacity=10_000) as subscription:
         async for message in subscription:
@@ -166,6 +177,7 @@ class _Show:
     plan: Plan
     exchange: LocalExchange
     picture: Picture
+    pace: Pace
     worker: asyncio.subprocess.Process
     log_file: Path
 
@@ -190,10 +202,8 @@ class _Show:
         return view.Look(wide, console.height, self.plan.made_up)
 
     def _now(self) -> tuple[Picture, int, str]:
-        running = f"a day at {self.plan.speed:g} times its speed"
-        state = (
-            "the market is over, decisions catch up" if self.exchange.clock.finished else running
-        )
+        over = self.exchange.clock.finished
+        state = "the market is over, decisions catch up" if over else self.pace.words()
         return self.picture, self.exchange.clock.now, state
 
 

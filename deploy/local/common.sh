@@ -127,7 +127,7 @@ main() {
       lock
       "verb_$1"
       ;;
-    status) verb_status ;;
-    *) die "usage: deploy/local/$service install|start|stop|status|purge" ;;
+    status | check) "verb_$1" ;;
+    *) die "usage: deploy/local/$service check|install|start|stop|status|purge" ;;
   esac
 }
