@@ -14,12 +14,14 @@ from typing import Any
 import faust
 import structlog
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import GroupAuthorizationFailedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import Message as FaustMessage
 from mode import Service
 from mode.utils.futures import maybe_async
 
+from app.errors import UnreachableError
 from app.runtime.failstop import exit_with
 from app.runtime.faust_worker import App
 from app.runtime.ports import Intake, Place, Stored
@@ -48,14 +50,28 @@ class _Client(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Connect; no thread."""
         self._thread_started.set()
         await self.on_start()
+        self._admission = asyncio.create_task(self._require_admission())
         self._started.set()
 
     async def stop(self) -> None:
         """Leave the group and disconnect."""
         if self._started.is_set() and not self._stopped.is_set():
             self._stopped.set()
+            self._admission.cancel()
             await self._consumer.stop()
             self.set_shutdown()
+
+    async def _require_admission(self) -> None:
+        """End the worker where it may not join its group: Faust would wait, and say nothing."""
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - guarded by a test
+        # The client tells nobody; it has to be asked.
+        while not isinstance(coordinator._pending_exception, GroupAuthorizationFailedError):  # noqa: ASYNC110, SLF001
+            await asyncio.sleep(COMMIT_SECONDS)
+        error = UnreachableError(
+            f"the Kafka broker let us not join group {coordinator.group_id}: allow the user to "
+            f"read groups, as docs/security.md says."
+        )
+        exit_with(error, stage=self.consumer.app.shell.name)
 
     async def call_thread(self, fun: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function of the client; it may return an awaitable."""

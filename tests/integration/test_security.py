@@ -341,3 +341,19 @@ async def test_settings_that_protect_nothing_are_refused(site: Installation) -> 
     done = await site.run("status", LOCKSTEP_KAFKA__SECURITY_PROTOCOL="PLAINTEXT")
     assert done.code == USAGE, done.error
     refused_in_one_sentence(done)
+
+
+async def test_a_worker_that_may_not_join_its_group_says_so(
+    site: Installation, servers: Servers
+) -> None:
+    deny = (
+        "kafka-acls.sh --bootstrap-server $BOOTSTRAP --command-config admin.properties --add "
+        "--deny-principal User:worker --operation Read --group $GROUP"
+    )
+    group = site.prefix + "risk"
+    secure_servers.run_shell(servers.kafka.folder, deny, BOOTSTRAP=servers.kafka.sasl, GROUP=group)
+    await site.run("topics", "create", **AS_ADMIN)
+    done = await site.run("worker", LOCKSTEP_WORKER__STAGES="risk")
+    assert done.code == UNREACHABLE, done.error
+    assert f"let us not join group {group}" in done.error.splitlines()[-1]
+    assert "Traceback" not in done.error

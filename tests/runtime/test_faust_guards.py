@@ -14,6 +14,7 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.app.base import BootStrategy
 from faust.streams import Stream
@@ -72,6 +73,7 @@ async def test_the_client_is_told_what_faust_fixes_in_code(app: StageApp) -> Non
     assert client._partition_assignment_strategy == (RangePartitionAssignor,)
     assert client._request_timeout_ms == client._client._request_timeout_ms == REQUEST_TIMEOUT_MS
     assert not client._enable_auto_commit
+    assert "self._pending_exception = exc" in inspect.getsource(GroupCoordinator)
 
 
 def test_a_step_of_the_fetch_loop_is_where_the_shell_replaces_it() -> None:
