@@ -32,7 +32,7 @@ def status(*, as_json: bool) -> None:
 
 
 def _show(found: Status) -> None:
-    rows = [row for stage in found.stages for row in _rows(stage)]
+    rows = [row for stage in found.stages for row in _rows(stage, found.database.problem)]
     if sys.stdout.isatty():
         _table(rows)
     else:
@@ -93,9 +93,15 @@ def _time(milliseconds: int) -> str | None:
     return format_time(milliseconds) if milliseconds else None
 
 
-def _rows(stage: StageStatus) -> list[tuple[str, ...]]:
-    """Return a stage's row, and one more for each further key that waits."""
-    waiting = [f"{key}: {text}" for key, text in stage.waiting.items()] or [""]
+def _rows(stage: StageStatus, problem: str) -> list[tuple[str, ...]]:
+    """Return a stage's row, and one more for each further key that waits.
+
+    The database's problem is said once, below.
+    """
+    waiting = [
+        f"{key}: {'see below' if problem and text == problem else text}"
+        for key, text in stage.waiting.items()
+    ] or [""]
     workers = str(len(stage.workers)) if stage.workers else "nobody"
     first = (stage.stage, workers, str(stage.lag), _time(stage.time) or "-", waiting[0])
     return [first, *(("", "", "", "", text) for text in waiting[1:])]

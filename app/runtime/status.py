@@ -309,8 +309,7 @@ def _with_database(
 ) -> StageStatus:
     """Return the sink's status as the database has it: what it committed only informs."""
     if held.positions is None:
-        # What is wrong with it is said once, in the line of the database.
-        return dataclasses.replace(sink, waiting={"database": "see below"})
+        return dataclasses.replace(sink, waiting={"database": held.problem})
     return dataclasses.replace(sink, lag=_lag(SINK, spans, held.positions), time=held.time)
 
 

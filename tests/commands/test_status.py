@@ -19,7 +19,7 @@ PROBLEM = "The database at localhost:1 is what it is."
 
 def shown(monkeypatch: pytest.MonkeyPatch, *words: str, refused: bool) -> Result:
     database = DatabaseStatus(PROBLEM, refused=refused)
-    sink = StageStatus("sink", ("host",), 7, 0, {"database": "see below"})
+    sink = StageStatus("sink", ("host",), 7, 0, {"database": PROBLEM})
 
     async def told() -> Status:
         return Status((sink,), {}, 0, database)
