@@ -183,7 +183,7 @@ def test_the_order_between_topics_and_instruments_changes_nothing(
     second = measure(fed([*shuffled, *between])).accounts[0]
     assert first.figures == second.figures
     assert first.trips == second.trips
-    assert sorted(map(str, first.orders)) == sorted(map(str, second.orders))
+    assert sorted(map(str, first.activity.orders)) == sorted(map(str, second.activity.orders))
     assert first.paths.gross.tolist() == second.paths.gross.tolist()
 
 
@@ -328,19 +328,19 @@ def test_refusals_cuts_and_halts_are_counted() -> None:
         *(report(number, halted=number > 2) for number in range(4)),
     ]  # fmt: skip
     found = measure(fed(made)).accounts[0]
-    assert [(each.limit, each.refused, each.cut) for each in found.refused] == [
+    assert [(each.limit, each.refused, each.cut) for each in found.activity.refused] == [
         (Limit.CASH, 1, 1),
         (Limit.STALE, 1, 0),
     ]
     assert (found.figures["refusals"].value, found.figures["cuts"].value) == (2, 1)
     assert found.figures["halted_time"].value == 0.25
-    assert [each.TYPE for each in found.halts] == ["halted"]
+    assert [each.TYPE for each in found.activity.halts] == ["halted"]
 
 
 def test_fills_after_the_last_portfolio_are_in_no_figure() -> None:
     made = records([price(100, buy(1, 100)), price(110)])
     found = measure(fed(made[:-3])).accounts[0]
-    assert (found.unbooked, found.figures["fills"].value) == (1, 0)
+    assert (found.activity.unbooked, found.figures["fills"].value) == (1, 0)
 
 
 def test_a_missing_fill_is_found() -> None:

@@ -218,3 +218,8 @@ def runs(draw: st.DrawFn, least: int = 1, most: int = 12) -> list[Step]:
         PRICES, PRICES, st.lists(trade, max_size=4),
     )  # fmt: skip
     return draw(st.lists(step, min_size=least, max_size=most))
+
+
+def unmoved() -> Summary:
+    """Return a run in which nothing moved and nothing was traded."""
+    return measured([Step({X: Decimal(100), Y: Decimal(50)})] * 3)

@@ -9,7 +9,7 @@ import numpy as np
 
 from app.core.decimals import multiply, subtract, total
 from app.core.events import Holding, Portfolio
-from app.core.metrics.arrays import Floats, Times
+from app.core.metrics.arrays import Floats, Times, frozen_floats
 from app.core.metrics.book import AccountRecords, Start
 from app.core.metrics.definitions import DEFINITIONS
 from app.core.metrics.drawdowns import Drawdown, worst
@@ -26,15 +26,15 @@ def account_figures(  # noqa: PLR0917 - one call, from one place
     records: AccountRecords,
     start: Start,
     last: Portfolio,
-    gross: Floats,
-    equity: Floats,
     returns: Returns,
     drawdowns: tuple[Drawdown, ...],
     risk_free: float,
     benchmark: Figures,
 ) -> Figures:
     """Return the figures of an account, in the order of the definitions."""
-    duration = int(records.curves.time[-1] - records.curves.time[0])
+    curves = records.curves
+    gross, equity = frozen_floats(curves.gross), frozen_floats(curves.equity)
+    duration = int(curves.time[-1] - curves.time[0])
     found = {
         **_money(records, start, last),
         **_growth(float(start.equity), float(last.equity), duration),

@@ -66,6 +66,27 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True)
+class Activity:
+    """What an account did, beside what came of it.
+
+    Attributes:
+        orders: Every order in the order of (time, instrument, strategy).
+        refused: By limit, sorted.
+        halts: Every halt and resume.
+        counts: How many records there were.
+        unbooked: Fills after the last portfolio, in no figure.
+        marks: Fills to be drawn, by instrument.
+    """
+
+    orders: tuple[PlacedOrder, ...]
+    refused: tuple[Refused, ...]
+    halts: tuple[Halted | Resumed, ...]
+    counts: Counts
+    unbooked: int
+    marks: dict[str, FillMarks]
+
+
+@dataclass(frozen=True, slots=True)
 class AccountSummary:
     """One account's run, measured from its first to its last decision time.
 
@@ -85,14 +106,9 @@ class AccountSummary:
         strategies, instruments, pairs: Their parts in the profit, sorted by name.
         trips: Closed round trips in the order they closed.
         open_trips: Those still open, at the last marks, sorted.
-        orders: Every order in the order of (time, instrument, strategy).
-        refused: By limit, sorted.
-        halts: Every halt and resume.
-        counts: How many records there were.
-        unbooked: Fills after the last portfolio, in no figure.
+        activity: Orders, refusals, halts and fills.
         portfolio: The last one.
         paths: The curves.
-        marks: Fills to be drawn, by instrument.
     """
 
     name: str
@@ -113,14 +129,9 @@ class AccountSummary:
     pairs: tuple[Part, ...]
     trips: tuple[Trip, ...]
     open_trips: tuple[Trip, ...]
-    orders: tuple[PlacedOrder, ...]
-    refused: tuple[Refused, ...]
-    halts: tuple[Halted | Resumed, ...]
-    counts: Counts
-    unbooked: int
+    activity: Activity
     portfolio: Portfolio
     paths: Paths
-    marks: dict[str, FillMarks]
 
     @property
     def quote(self) -> str:
@@ -186,17 +197,7 @@ def _account(
         sampling=how,
         samples=len(returns.values),
         risk_free=risk_free,
-        figures=account_figures(
-            records,
-            start,
-            last,
-            paths.gross,
-            paths.equity,
-            returns,
-            drawdowns,
-            risk_free,
-            benchmark,
-        ),
+        figures=account_figures(records, start, last, returns, drawdowns, risk_free, benchmark),
         benchmark=benchmark,
         drawdowns=drawdowns,
         months=monthly(paths.time, paths.equity),
@@ -206,13 +207,19 @@ def _account(
         pairs=pairs,
         trips=tuple(records.trips),
         open_trips=open_trips,
+        activity=_activity(records),
+        portfolio=last,
+        paths=paths,
+    )
+
+
+def _activity(records: AccountRecords) -> Activity:
+    return Activity(
         orders=tuple(sorted(records.orders, key=lambda o: (o.time, o.instrument, o.strategy))),
         refused=tuple(refused for _, refused in sorted(records.refused.items())),
         halts=tuple(records.halts),
         counts=records.counts,
         unbooked=len(records.pending),
-        portfolio=last,
-        paths=paths,
         marks=dict(sorted(records.marks.items())),
     )
 

@@ -1,0 +1,1 @@
+"""Arrays enter; charts leave as SVG without scripts, the same bytes for the same arrays."""

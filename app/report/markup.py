@@ -1,0 +1,46 @@
+"""Names, attributes and text enter; HTML and SVG leave, everything that is not markup escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+VOID = frozenset({"meta", "br", "hr", "col"})
+
+
+class Markup(str):
+    """Text that is markup already and is not escaped again."""
+
+    __slots__ = ()
+
+
+Child = str | Markup
+"""A child of an element: plain text is escaped, markup is not."""
+
+
+def text(child: Child) -> Markup:
+    """Return text as markup."""
+    return child if isinstance(child, Markup) else Markup(escape(child))
+
+
+def join(children: Iterable[Child], between: str = "") -> Markup:
+    """Return children one after the other."""
+    return Markup(between.join(text(child) for child in children))
+
+
+def tag(name: str, /, *children: Child, **attributes: str | float | None) -> Markup:
+    """Return an element.
+
+    Args:
+        name: Of the element.
+        children: Its content.
+        attributes: By name, `_` for `-`, one at the end dropped (`class_`); none leaves it out.
+    """
+    written = "".join(
+        f' {key.removesuffix("_").replace("_", "-")}="{escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in VOID:
+        return Markup(f"<{name}{written}>")
+    return Markup(f"<{name}{written}>{join(children)}</{name}>")
