@@ -16,7 +16,7 @@ from rich.console import Console
 
 from app.config import Settings, load
 from app.errors import TERMINATED, LockstepError
-from bench import latency, machine, sinking, throughput
+from bench import latency, machine, restart, sinking, throughput
 from bench.market import FLUSH_AFTER, Market
 from bench.report import Report, percentile, ratios
 
@@ -24,6 +24,7 @@ MINUTE = 60_000
 SECOND = 1_000
 INSTRUMENTS = 8
 SEED = 1
+HISTORY = 1_000_000  # records
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def main() -> int:
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     logging.getLogger("aiokafka").propagate = False
     try:
-        report = uvloop.run(_measure(QUICK if arguments.quick else FULL, console))
+        report = uvloop.run(_measure(arguments, console))
     except LockstepError as error:
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code
@@ -77,16 +78,30 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run bench", description="Measure the live path.")
     parser.add_argument("--quick", action="store_true", help="one small round, under a minute")
+    parser.add_argument(
+        "--restart",
+        type=int,
+        nargs="?",
+        const=HISTORY,
+        metavar="RECORDS",
+        help="instead, how long a restart takes with so many records in the topics (1,000,000)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there, too")
     return parser.parse_args()
 
 
-async def _measure(size: Size, console: Console) -> Report:
+async def _measure(arguments: argparse.Namespace, console: Console) -> Report:
+    size = QUICK if arguments.quick else FULL
     task = asyncio.current_task()
     if task is not None:  # so that what was made is removed then, too
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     settings = load()
     report = Report(await machine.facts(settings))
+    if arguments.restart:
+        await restart.measure(
+            settings, report, console, records=arguments.restart, rounds=size.rounds
+        )
+        return report
     for number in range(size.rounds):
         for name, part in (("live path", _live), ("latency", _latency), ("sink", _sink)):
             console.print(f"round {number + 1} of {size.rounds}: {name}", highlight=False)

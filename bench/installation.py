@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from app.config import Settings
 from app.config_sections import Kafka
-from app.core.events import Message
+from app.core.events import Message, Portfolio
 from app.errors import LockstepError, UnreachableError
 from app.pipeline import EDGES, STAGES
 from app.runtime import topics
@@ -35,6 +36,7 @@ WARM = 3
 
 STOPS_WITHIN = 15.0  # seconds
 PATIENCE = 300.0  # seconds
+LAST = 100  # records of a partition that are looked at again
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -189,10 +191,71 @@ class Installation:
                     break
         return found
 
-    async def _follow(self, topic: str) -> AsyncIterator[Appended]:
+    async def held(self) -> int:
+        """Return how many records the topics hold, states aside."""
+        places = [
+            place for name in topics.declared() if "state" not in name
+            for place in self._places(name)
+        ]  # fmt: skip
+        return sum((await self._asking.end_offsets(places)).values())
+
+    async def decisions(self, accounts: int) -> AsyncIterator[int]:
+        """Yield each decision time once every account's portfolio of it stands in the log."""
+        seen: Counter[int] = Counter()
+        async for appended in self._follow("portfolio"):
+            if isinstance(record := appended.message.record, Portfolio):
+                seen[record.time] += 1
+                if seen[record.time] == accounts:
+                    yield record.time
+
+    async def times(self, topic: str) -> list[int]:
+        """Return the decision time of the newest record of each partition of a topic."""
+        places = self._places(topic)
+        ends = await self._asking.end_offsets(places)
+        found = []
+        for place in places:
+            if ends[place]:
+                self._consumer.assign([place])
+                self._consumer.seek(place, ends[place] - 1)
+                message = decode((await self._consumer.getone(place)).value)
+                found.append(getattr(message.record, "time", 0))
+        return found
+
+    async def first_order(self, after: int) -> tuple[int, int]:
+        """Return when the first `orders` of a later decision time was appended, and that time."""
+        found: list[tuple[int, int]] = []
+        await self._until(self._later("orders", after, found), f"orders after {after}")
+        return found[0]
+
+    async def _later(self, topic: str, after: int, found: list[tuple[int, int]]) -> None:
+        async for appended in self._follow(topic, last=LAST):
+            time = getattr(appended.message.record, "time", 0)
+            if time > after:
+                found.append((appended.time, time))
+                return
+
+    async def end(self, number: signal.Signals) -> None:
+        """Send the worker a signal and wait until it has ended."""
+        if self._worker is not None:
+            self._worker.send_signal(number)
+            await self._worker.wait()
+
+    async def restart(self, log_level: str) -> None:
+        """Start a worker in place of one that has ended."""
+        self._worker = await self._start(log_level)
+
+    def said(self) -> str:
+        """Return what the worker has said since it was started."""
+        return self._said.read_text()
+
+    async def _follow(self, topic: str, last: int | None = None) -> AsyncIterator[Appended]:
+        """Yield a topic's records as they come, of each partition at most so many old ones."""
         places = self._places(topic)
         self._consumer.assign(places)
         await self._consumer.seek_to_beginning(*places)
+        if last is not None:
+            for place, end in (await self._asking.end_offsets(places)).items():
+                self._consumer.seek(place, max(0, end - last))
         while True:
             for batch in (await self._consumer.getmany(timeout_ms=200)).values():
                 for record in batch:
@@ -219,13 +282,13 @@ class Installation:
             f"The worker did not come to {what}; it said: {self._said.read_text()[-2000:]}"
         )
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def _start(self, log_level: str = "warning") -> asyncio.subprocess.Process:
         environment = os.environ | {
             "LOCKSTEP_KAFKA__BOOTSTRAP": self.kafka.bootstrap,
             "LOCKSTEP_KAFKA__PREFIX": self.kafka.prefix,
             "LOCKSTEP_DATABASE__SCHEMA": self.database.settings.schema,
             "LOCKSTEP_WORKER__STAGES": ",".join(self._stages),
-            "LOCKSTEP_WORKER__LOG_LEVEL": "warning",
+            "LOCKSTEP_WORKER__LOG_LEVEL": log_level,
         }
         with self._said.open("wb") as said:
             return await asyncio.create_subprocess_exec(
