@@ -35,6 +35,11 @@ COMMANDS = {
         "app.commands.verify:verify",
         "Prove that every record of the run follows from its inputs.",
     ),
+    "import": ("app.commands.import_:import_", "Put dump files into `trades`."),
+    "replay": (
+        "app.commands.replay:replay",
+        "Make a run again, from its topics, its tables or dump files.",
+    ),
     "positions": ("app.commands.positions:positions", "Show what the accounts hold."),
     "halt": ("app.commands.operate:halt", "Halt an account: it opens nothing until resumed."),
     "resume": ("app.commands.operate:resume", "Let a halted account open positions again."),

@@ -84,6 +84,7 @@ def market(dump: Dump, listing: Listing, manner: Manner) -> Iterator[Timed]:
         LockstepError: The files do not continue each other, or hold nothing from `start` on.
         ConfigurationError: An account counts in another currency.
     """
+    check(dump)
     info = symbol(dump)
     for account in listing.accounts:
         if account.quote != info.quote:
@@ -134,6 +135,31 @@ def symbol(dump: Dump) -> SymbolInfo:
     return parse_symbol(orjson.dumps({"symbols": [entry]}), name)
 
 
+def check(dump: Dump) -> Series:
+    """Return which numbering the ids of all files follow, by their first rows.
+
+    Raises:
+        DumpError: A file is not a dump; the sentence names the line.
+        LockstepError: The files are of two kinds, or not in order.
+    """
+    found: Series | None = None
+    last = -1
+    for path in dump.files:
+        row = next((row for row in read_dump(path) if not row.void), None)
+        if row is None:
+            continue
+        if row.id <= last:
+            raise _goes_back(path, row.id, last)
+        series = series_of(row.id, row.first_id, row.last_id)
+        if found not in (None, series):
+            raise LockstepError(
+                f"{path} holds {series} trades after files of {found} ones, whose ids are other "
+                f"numbers: import dumps of one kind only."
+            )
+        found, last = series, row.id
+    return found or Series.AGGREGATE
+
+
 def trades(dump: Dump) -> Iterator[Aggregate]:
     """Yield the rows of all files, void ones too.
 
@@ -141,36 +167,25 @@ def trades(dump: Dump) -> Iterator[Aggregate]:
         DumpError: A file is not a dump; the sentence names the line.
         LockstepError: The files do not continue each other.
     """
-    last: int | None = None
-    series: Series | None = None
+    last = -1
     for path in dump.files:
-        fresh = True
         for row in read_dump(path):
-            if fresh and not row.void:
-                fresh = False
-                series = _same_series(path, row, series)
-            if last is not None and row.id <= last:
-                raise LockstepError(
-                    f"{path} goes back to id {row.id} after {last}: name the files of "
-                    f"{dump.instrument} in the order of their ids, each once."
-                )
+            if row.id <= last:
+                raise _goes_back(path, row.id, last)
             last = row.id
             yield row
+
+
+def _goes_back(path: Path, identity: int, last: int) -> LockstepError:
+    return LockstepError(
+        f"{path} goes back to id {identity} after {last}: name the files in the order of their "
+        f"ids, each once."
+    )
 
 
 def series_of(trade_id: int, first_id: int, last_id: int) -> Series:
     """Return which numbering a trade's id follows: a raw trade covers itself alone."""
     return Series.RAW if trade_id == first_id == last_id else Series.AGGREGATE
-
-
-def _same_series(path: Path, row: Aggregate, before: Series | None) -> Series:
-    found = series_of(row.id, row.first_id, row.last_id)
-    if before not in (None, found):
-        raise LockstepError(
-            f"{path} holds {found} trades after files of {before} ones, whose ids are other "
-            f"numbers: import dumps of one kind only."
-        )
-    return found
 
 
 def _past(
@@ -215,17 +230,25 @@ class Tape:
         manner: How large records are, and when silence is sure.
         closed: Candles up to here are closed, milliseconds since the epoch UTC.
         next_id: The id due.
+        newest: The time of the newest trade before; 0 where there was none.
     """
 
     def __init__(
-        self, instrument: str, interval: int, manner: Manner, closed: int, next_id: int
+        self,
+        instrument: str,
+        interval: int,
+        manner: Manner,
+        closed: int,
+        next_id: int,
+        *,
+        newest: int = 0,
     ) -> None:
         self._instrument = instrument
         self._interval = interval
         self._manner = manner
-        self._closed = closed
+        self._closed = max(closed, newest // interval * interval)
         self._next_id = next_id
-        self._newest = closed
+        self._newest = newest or closed
         self._batch: list[Aggregate] = []
 
     def follow(self, rows: Iterable[Aggregate]) -> Iterator[Timed]:
@@ -288,7 +311,8 @@ class Tape:
         if self._batch:
             yield self._flush()
         until = self._manner.until
-        yield from self._clocks(self._closed + self._interval if until is None else until)
+        open_end = self._newest // self._interval * self._interval + self._interval
+        yield from self._clocks(open_end if until is None else until)
 
 
 def _trades(instrument: str, rows: Sequence[Aggregate]) -> Trades:

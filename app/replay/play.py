@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,8 +22,9 @@ from app.replay.sources.entering import Entering
 
 PIECE = 500
 
-Watch = Callable[[int, int], None]
-"""Is told, now and then, how many records have entered and the time of the last, milliseconds."""
+Watch = Callable[[int, int], Awaitable[None]]
+"""Is told after each piece how many records have entered and the time of the last, milliseconds;
+the replay goes on when it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ async def play(
         collect: Is handed what the span's records make.
         start: Where to start from; it must lie before the span.
         span: Which time counts.
-        watch: Is told how far it has come.
+        watch: Is told how far it has come, and waited for.
     """
     span = span or Span()
     gate = Gate(collect, is_open=span.start is None)
@@ -80,7 +89,7 @@ async def play(
             engine.feed(topic, key, message, offset)
         count += len(chunk)
         if watch is not None and chunk:
-            watch(count, chunk[-1].time)
+            await watch(count, chunk[-1].time)
     return engine
 
 

@@ -1,0 +1,157 @@
+"""Dump files in; their trades on the topic `trades`, as a live feed would have put them there."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.config import Settings
+    from app.market.importing import Dump, Manner
+    from app.market.loading import Loaded, Tell
+
+STEP = 1_000_000  # trades between two lines, off a terminal
+
+
+@click.command(name="import")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--instrument", required=True, metavar="NAME", help="For example BINANCE:BTCUSDT.")
+@click.option("--account", "accounts", multiple=True, help="Only this account takes part.")
+@click.option(
+    "--from", "start", metavar="TIME", help="What the files hold before is history to warm up on."
+)
+def import_(
+    files: tuple[Path, ...], instrument: str, accounts: tuple[str, ...], start: str | None
+) -> None:
+    """Put dump FILES of one instrument into `trades`, each the continuation of the one before.
+
+    Run it again to go on after an interruption: nothing is put there twice.
+    """
+    from app.config import load  # noqa: PLC0415 - help loads nothing
+    from app.market.importing import Dump  # noqa: PLC0415
+
+    settings = load()
+    manner = _manner(settings, start)
+    dump = Dump(instrument, files)
+    with _progress(dump) as tell:
+        loaded = asyncio.run(_load(settings, dump, accounts, manner, tell))
+    _say(dump, loaded, settings)
+
+
+def _manner(settings: Settings, start: str | None) -> Manner:
+    from app.market.importing import Manner  # noqa: PLC0415 - help loads nothing
+    from app.times import parse_time  # noqa: PLC0415
+
+    try:
+        moment = None if start is None else parse_time(start)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--from") from error
+    return Manner(
+        start=moment,
+        history_count=settings.market.history_count,
+        flush_count=settings.market.flush_count,
+        grace=settings.market.grace,
+    )
+
+
+async def _load(
+    settings: Settings, dump: Dump, accounts: tuple[str, ...], manner: Manner, tell: Tell
+) -> Loaded:
+    from app.market.loading import load  # noqa: PLC0415 - help loads nothing
+    from app.replay.sources.kafka import KafkaRecording  # noqa: PLC0415
+    from app.runtime.kafka import KafkaLog  # noqa: PLC0415
+
+    known = {account.name: account for account in settings.accounts()}
+    for name in accounts:
+        if name not in known:
+            raise ConfigurationError(
+                f"there is no account {name!r} in the configuration, only {', '.join(known)}."
+            )
+    chosen = [known[name] for name in accounts or known]
+    kafka = settings.kafka
+    log = KafkaLog(kafka.bootstrap, kafka.prefix, **kafka.security())
+    async with AsyncExitStack() as stack:
+        await log.start()
+        stack.push_async_callback(log.stop)
+        recording = await stack.enter_async_context(KafkaRecording(kafka))
+        return await load(
+            log,
+            recording,
+            dump,
+            accounts=chosen,
+            interval=settings.interval,
+            manner=manner,
+            tell=tell,
+        )
+
+
+@contextmanager
+def _progress(dump: Dump) -> Iterator[Tell]:
+    """Show how far it has come; when interrupted, say how to go on."""
+    from rich.console import Console  # noqa: PLC0415 - help loads nothing
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    from app.market.extent import rows  # noqa: PLC0415
+    from app.times import format_time  # noqa: PLC0415
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} trades"),
+        TimeElapsedColumn(),
+    )
+    done = said = 0
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(dump.instrument, total=rows(dump.files))
+
+        def tell(count: int, moment: int) -> None:
+            nonlocal done, said
+            done = count
+            bar.update(task, completed=count, description=f"{format_time(moment)[:16]}")
+            if bar.disable and count - said >= STEP:
+                said = count
+                click.echo(f"{count:,} trades, up to {format_time(moment)}", err=True)
+
+        try:
+            yield tell
+        except KeyboardInterrupt:
+            click.echo(
+                f"Stopped after {done:,} trades: run the same command again to go on.", err=True
+            )
+            raise
+
+
+def _say(dump: Dump, loaded: Loaded, settings: Settings) -> None:
+    before = loaded.standing.last_id
+    if not loaded.trades:
+        click.echo(f"{dump.instrument}: nothing is new, trades up to {before} stand there already.")
+    else:
+        since = f", after {before}" if before is not None else ""
+        gaps = f" and {loaded.gaps} gaps" if loaded.gaps else ""
+        click.echo(f"{dump.instrument}: {loaded.trades:,} trades{gaps} imported{since}.")
+    missing = sorted(
+        {
+            name
+            for account in settings.accounts()
+            if account.name in loaded.joined
+            for name in account.instruments
+            if name != dump.instrument
+        }
+    )
+    if missing:
+        click.echo(f"Its accounts trade {', '.join(missing)}, too: import those as well.")
+    click.echo("Next: `lockstep replay`")

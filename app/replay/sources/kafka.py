@@ -1,0 +1,78 @@
+"""A run's topics on Kafka, read piece by piece, however long they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from app.runtime.kafka import KafkaLog
+from app.runtime.ports import Place, Stored
+from app.runtime.topics import Cluster
+
+PIECE_MS = 1_000
+
+
+class KafkaRecording:
+    """The topics behind a prefix, as an asynchronous context manager; it writes nothing."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._log = KafkaLog(cluster.bootstrap, cluster.prefix, **cluster.security())
+        self._readers: dict[AIOKafkaConsumer, None] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._log.start(reading_only=True)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for reader in list(self._readers):
+            await reader.stop()
+        await self._log.stop()
+
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has; raises UnreachableError where it is missing."""
+        return await self._log.partitions(topic)
+
+    async def bounds(self, place: Place) -> tuple[int, int]:
+        """Return the first offset that is there and the offset the next record will have."""
+        return await self._log.bounds(place)
+
+    def partition_for(self, key: bytes, partitions: int) -> int:
+        """Return the partition of a key among `partitions`."""
+        return self._log.partition_for(key, partitions)
+
+    async def chunks(self, place: Place, start: int, stop: int) -> AsyncIterator[list[Stored]]:
+        """Yield what stands from `start` to before `stop`, a fetch of about a megabyte a time."""
+        if start >= stop:
+            return
+        partition = TopicPartition(self._cluster.prefix + place.topic, place.partition)
+        reader = AIOKafkaConsumer(
+            bootstrap_servers=self._cluster.bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=100,
+            **self._cluster.security(),
+        )
+        await reader.start()
+        # A reader of a lane that is left in the middle is stopped with the recording.
+        self._readers[reader] = None
+        reader.assign([partition])
+        reader.seek(partition, start)
+        # The position, not the last record: compaction leaves holes, also before the end.
+        while await reader.position(partition) < stop:
+            found = (await reader.getmany(partition, timeout_ms=PIECE_MS)).get(partition, [])
+            yield [
+                Stored(*place, record.offset, record.key, record.value)
+                for record in found
+                if record.offset < stop
+            ]
+        del self._readers[reader]
+        await reader.stop()

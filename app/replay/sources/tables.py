@@ -1,0 +1,235 @@
+"""The tables of a run enter; what entered the run from outside leaves, in event-time order.
+
+The tables hold every such record with the place where it stood, so a replay of them is a replay
+of the topics: trades of one record are told by their common offset, an epoch is put together from
+`instruments` and `accounts`, and a command acts at the first decision time of which a signal
+stands behind it. What stood twice on the topics is stored once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+import asyncpg
+import orjson
+
+from app.core.decimals import plain
+from app.core.events import (
+    Action,
+    Clock,
+    Command,
+    Gap,
+    History,
+    Join,
+    Leave,
+    Message,
+    Record,
+    Series,
+    Trades,
+)
+from app.errors import LockstepError
+from app.replay.engine import command_offset
+from app.replay.sources.entering import Chunks, Entering, merged_chunks, own_time, split
+from app.runtime.codec import decode
+from app.storage.database import Database
+from app.storage.values import EPOCH
+
+PIECE = 5_000
+
+INSTRUMENTS = "SELECT DISTINCT instrument FROM instruments ORDER BY instrument"
+EPOCHS = """
+SELECT i.*, a.configuration FROM instruments i
+LEFT JOIN accounts a ON a.account = i.account AND a.epoch = i.epoch
+WHERE i.instrument = $1
+"""
+MEMBERSHIPS = "SELECT * FROM memberships WHERE instrument = $1"
+HISTORY = "SELECT * FROM history WHERE instrument = $1 ORDER BY topic_offset, time"
+GAPS = "SELECT * FROM gaps WHERE instrument = $1"
+CLOCKS = "SELECT * FROM clocks WHERE instrument = $1 ORDER BY topic_offset"
+TRADES = "SELECT * FROM trades WHERE instrument = $1 ORDER BY topic_offset, trade_id"
+COMMANDS = """
+SELECT c.*, (
+    SELECT min(s.time) FROM signals s
+    WHERE s.account = c.account AND s.topic_offset > c.topic_offset
+) AS acts FROM commands c ORDER BY c.topic_offset
+"""
+
+Row = Any
+Placed = tuple[int, Record]
+
+
+async def entering(database: Database, moments: Sequence[int] = ()) -> Chunks:
+    """Yield all that entered a run from outside, as the tables have it.
+
+    Args:
+        database: The tables of one run.
+        moments: Records of trades are split at these times, milliseconds since the epoch UTC.
+
+    Raises:
+        LockstepError: The tables are not there, or hold an epoch without its account.
+    """
+    try:
+        async with database.transaction("repeatable_read") as connection:
+            # One statement may sort all trades there are.
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            names = [row["instrument"] for row in await connection.fetch(INSTRUMENTS)]
+            lanes: list[Chunks] = [_commands(connection)]
+            lanes += [_lane(connection, name, moments) for name in names]
+            async for chunk in merged_chunks(lanes):
+                yield chunk
+    except asyncpg.UndefinedTableError as error:
+        raise LockstepError(
+            f"the schema {database.settings.schema} of the database at {database.settings.place} "
+            f"has no tables yet: run `lockstep migrate`."
+        ) from error
+
+
+async def _commands(connection: asyncpg.Connection) -> Chunks:
+    found = [
+        Entering(
+            _milliseconds(row["acts"]),
+            "signals",
+            row["account"],
+            Message(_command(row)),
+            command_offset(_milliseconds(row["acts"]), number),
+        )
+        for number, row in enumerate(await connection.fetch(COMMANDS))
+        if row["acts"] is not None
+    ]
+    if found:
+        yield sorted(found)
+
+
+async def _lane(connection: asyncpg.Connection, name: str, moments: Sequence[int]) -> Chunks:
+    """Yield one instrument's records in the order of their offsets."""
+    few = [
+        *[(row["topic_offset"], _epoch(row)) for row in await connection.fetch(EPOCHS, name)],
+        *[(row["topic_offset"], _member(row)) for row in await connection.fetch(MEMBERSHIPS, name)],
+        *[(row["topic_offset"], _gap(row)) for row in await connection.fetch(GAPS, name)],
+        *_histories(await connection.fetch(HISTORY, name)),
+    ]
+    parts = [
+        _few(sorted(few, key=lambda placed: placed[0])),
+        _rows(connection, CLOCKS, name, lambda rows: [_clock(row) for row in rows]),
+        _rows(connection, TRADES, name, lambda rows: [_trades(rows)]),
+    ]
+    time = 0
+    async for chunk in merged_chunks([_by_offset(part, name) for part in parts]):
+        found: list[Entering] = []
+        for one in chunk:
+            time = max(time, own_time(one.message.record))
+            found += split(one._replace(time=time), moments)
+        if found:
+            yield found
+
+
+async def _by_offset(part: AsyncIterator[list[Placed]], name: str) -> Chunks:
+    """Yield records that are put in order by their offsets in place of their times."""
+    async for placed in part:
+        yield [
+            Entering(offset, "trades", name, Message(record), offset) for offset, record in placed
+        ]
+
+
+async def _few(placed: list[Placed]) -> AsyncIterator[list[Placed]]:
+    if placed:
+        yield placed
+
+
+async def _rows(
+    connection: asyncpg.Connection, query: str, name: str, make: Callable[[list[Row]], list[Record]]
+) -> AsyncIterator[list[Placed]]:
+    """Yield the records of a table, made of the rows of one offset each."""
+    cursor = await connection.cursor(query, name)
+    rest: list[Row] = []
+    while rows := await cursor.fetch(PIECE):
+        rows = rest + rows
+        # The last offset's rows may go on in the next piece.
+        last = rows[-1]["topic_offset"]
+        whole = [row for row in rows if row["topic_offset"] != last]
+        rest = rows[len(whole) :]
+        if whole:
+            yield list(_grouped(whole, make))
+    if rest:
+        yield list(_grouped(rest, make))
+
+
+def _grouped(rows: list[Row], make: Callable[[list[Row]], list[Record]]) -> Iterable[Placed]:
+    for offset, group in groupby(rows, key=lambda row: row["topic_offset"]):
+        for record in make(list(group)):
+            yield int(offset), record
+
+
+def _trades(rows: list[Row]) -> Trades:
+    def column(name: str) -> tuple[Any, ...]:
+        return tuple(row[name] for row in rows)
+
+    return Trades(
+        instrument=rows[0]["instrument"],
+        id=column("trade_id"),
+        first_id=column("first_id"),
+        last_id=column("last_id"),
+        time=tuple(_milliseconds(row["time"]) for row in rows),
+        price=column("price"),
+        quantity=column("quantity"),
+        buyer_maker=column("buyer_maker"),
+        age=rows[0]["age_ms"],
+    )
+
+
+def _clock(row: Row) -> Clock:
+    return Clock(row["instrument"], _milliseconds(row["time"]), row["last_id"], row["age_ms"])
+
+
+def _gap(row: Row) -> Gap:
+    times = (_milliseconds(row["from_time"]), _milliseconds(row["to_time"]))
+    return Gap(row["instrument"], row["first_id"], row["last_id"], *times, row["reason"])
+
+
+def _member(row: Row) -> Join | Leave:
+    start = (row["instrument"], row["account"], row["epoch"], _milliseconds(row["time"]))
+    if row["kind"] == Leave.TYPE:
+        return Leave(*start, row["reason"])
+    return Join(*start, row["next_id"], Series(row["series"]))
+
+
+def _command(row: Row) -> Command:
+    action = Action(row["action"])
+    return Command(row["account"], row["command_id"], action, row["given_by"], row["reason"])
+
+
+def _histories(rows: list[Row]) -> Iterable[Placed]:
+    for offset, group in groupby(rows, key=lambda row: row["topic_offset"]):
+        bars = list(group)
+        names = ("open", "high", "low", "close", "volume")
+        columns = [tuple(bar[name] for bar in bars) for name in names]
+        times = tuple(_milliseconds(bar["time"]) for bar in bars)
+        yield int(offset), History(bars[0]["instrument"], bars[0]["interval_ms"], times, *columns)
+
+
+def _epoch(row: Row) -> Record:
+    if row["configuration"] is None:
+        raise LockstepError(
+            f"the tables hold {row['identity']} but not that configuration of {row['account']}: "
+            f"the sink has not come so far; wait until `lockstep status` shows no lag, try again."
+        )
+    rules = ("tick_size", "lot_size", "minimum_quantity", "minimum_notional")
+    document = {
+        "type": "epoch",
+        "instrument": row["instrument"],
+        "account": orjson.loads(row["configuration"]),
+        "number": row["epoch"],
+        "filters": {name: plain(row[name]) for name in rules},
+        "base": row["base"],
+        "interval": row["interval_ms"],
+        "version": row["version"],
+    }
+    return decode(orjson.dumps(document)).record
+
+
+def _milliseconds(moment: datetime) -> int:
+    elapsed = moment - EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000 + elapsed.microseconds // 1_000

@@ -1,0 +1,1 @@
+"""Where a replay's records go: counts and hashes, files, or topics."""
