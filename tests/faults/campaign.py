@@ -7,16 +7,16 @@ import random
 import shutil
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from tests.faults.broker import Broker
+from tests.faults.endings import Ending
 from tests.faults.kinds import Fault
 from tests.faults.oracle import Findings, compare
-from tests.faults.site import Site, StuckError, opened
+from tests.faults.site import Servers, Site, StuckError, opened
 from tests.integration.worker import installed
 
 T = TypeVar("T")
@@ -37,7 +37,9 @@ class Outcome:
         settled: Whether all topics came to stand still in the end, with all of it stored.
         findings: What the comparison found; none where it was not come to.
         stuck: What did not come in time; empty where all did.
+        damage: What workers that had to refuse to go on changed, or that they did not refuse.
         seconds: How long it took.
+        lasted: How long each fault took until all went on, by kind.
     """
 
     injected: Counter[str] = field(default_factory=Counter)
@@ -46,12 +48,14 @@ class Outcome:
     settled: bool = True
     findings: Findings | None = None
     stuck: str = ""
+    damage: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    lasted: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def faultless(self) -> bool:
         good = self.findings is not None and self.findings.faultless
-        return good and self.settled and not self.stuck
+        return good and self.settled and not self.stuck and not self.damage
 
 
 def schedule(seed: int, count: int, kinds: Sequence[T]) -> list[T]:
@@ -65,19 +69,20 @@ async def run(  # noqa: PLR0917 - as many as there are choices
     seed: int,
     faults: Sequence[tuple[str, Fault]],
     logs: Path,
-    broker: Broker | None = None,
+    servers: Servers | None = None,
     speed: float = 60.0,
     tell: Callable[[str], None] = lambda _: None,
+    ending: tuple[str, Ending] | None = None,
     **environment: str,
 ) -> Outcome:
-    """Let the faults strike one after the other, then compare."""
+    """Let the faults strike one after the other, then compare; where all is well, end it."""
     outcome = Outcome()
     began = time.monotonic()
     _empty(logs)
     with tempfile.TemporaryDirectory() as folder:
         async with (
             installed(Path(folder)) as installation,
-            opened(installation, broker, logs, seed, speed) as site,
+            opened(installation, servers or Servers(), logs, seed, speed) as site,
         ):
             site.join(**environment)
             try:
@@ -85,8 +90,9 @@ async def run(  # noqa: PLR0917 - as many as there are choices
             except StuckError as error:
                 outcome.stuck = str(error)
             await _settle(site, outcome)
-            outcome.exits.update(code for slot in site.slots for code in slot.exits)
-            outcome.exits.update(site.ended)
+            if ending and outcome.faultless:
+                await _end(site, *ending, outcome, tell)
+            outcome.exits.update(site.exits())
     outcome.seconds = time.monotonic() - began
     _write_down(logs, outcome)
     return outcome
@@ -112,7 +118,8 @@ async def _strike(
         (outcome.injected if met else outcome.missed)[kind] += 1
         await site.works()
         said = "" if met else " (met nothing: not counted)"
-        tell(f"{number + 1}/{len(faults)} {kind}{said}: {time.monotonic() - began:.1f} s")
+        outcome.lasted[kind].append(time.monotonic() - began)
+        tell(f"{number + 1}/{len(faults)} {kind}{said}: {outcome.lasted[kind][-1]:.1f} s")
     await site.works(LAST_WORK)
 
 
@@ -129,6 +136,17 @@ async def _settle(site: Site, outcome: Outcome) -> None:
             return
 
 
+async def _end(
+    site: Site, kind: str, strike: Ending, outcome: Outcome, tell: Callable[[str], None]
+) -> None:
+    site.chance = random.Random(f"{site.number}:{kind}")
+    began = time.monotonic()
+    outcome.damage = await strike(site)
+    outcome.injected[kind] += 1
+    outcome.lasted[kind].append(time.monotonic() - began)
+    tell(f"{kind}: {outcome.lasted[kind][-1]:.1f} s")
+
+
 def _write_down(logs: Path, outcome: Outcome) -> None:
     found = outcome.findings or Findings()
     lines = [
@@ -136,5 +154,6 @@ def _write_down(logs: Path, outcome: Outcome) -> None:
         *(f"lost: {each}" for each in found.lost),
         *(f"doubled: {each}" for each in found.doubled),
         *(f"different: {each}" for each in found.different),
+        *(f"damage: {each}" for each in outcome.damage),
     ]
     (logs / "differences.txt").write_text("".join(line + os.linesep for line in lines))

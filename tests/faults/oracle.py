@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 from collections import Counter, defaultdict
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.core.events import Gap, Inbound, Join, Message, Trades
+from app.core.events import DeadLetter, Gap, Inbound, Join, Message, Trades
 from app.pipeline import STAGES
 from app.replay.driver import Replay
 from app.runtime.codec import decode, encode
@@ -61,10 +62,11 @@ class Findings:
 
 async def compare(site: Site) -> Findings:
     """Compare every topic with a replay, every table with the topics, trades with the exchange."""
-    stored = {name: await site.installation.stored(name) for name in SINK_TOPICS}
+    stored = {name: await site.stored_records(name) for name in SINK_TOPICS}
     findings = Findings()
     trades = [decode(each.value or b"") for each in stored["trades"]]
     _topics(findings, stored, trades)
+    findings.match("dead letters", _letters(stored["dead-letters"]), site.foreign)
     await _tables(findings, stored, site.database)
     _exchange(findings, trades, site)
     return findings
@@ -78,6 +80,16 @@ def _topics(findings: Findings, stored: Mapping[str, list[Stored]], trades: list
     for topic in DERIVED:
         wanted = {message.name: encode(message) for message in replay.messages(topic)}
         findings.match(topic, _by_identity(findings, stored[topic]), wanted)
+
+
+def _letters(stored: Iterable[Stored]) -> dict[tuple[str, int, int], bytes]:
+    """Return by its place what was reported as foreign, however often."""
+    letters = [decode(each.value or b"").record for each in stored]
+    return {
+        (letter.topic, letter.partition, letter.offset): base64.b64decode(letter.payload)
+        for letter in letters
+        if isinstance(letter, DeadLetter)
+    }
 
 
 def _by_identity(findings: Findings, stored: Iterable[Stored]) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
-"""An order to die or freeze enters, by environment or file; the worker does so at that very point.
+"""An order to die, freeze or raise enters, by environment or file; the worker does so there.
 
-An order reads `[kill|freeze] [STAGE:] POINT#N`: at the N-th time that the stage, or any stage,
+An order reads `[kill|freeze|raise] [STAGE:] POINT#N`: at the N-th time that the stage, or any,
 passes the point. CRASH holds one from the start; ORDERS names a file that may hold one at any time
 and is taken away by the first worker that sees it.
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
 
+from app.core.events import Inbound, Output
 from app.runtime.kafka import KafkaLog
 from app.runtime.ports import Entry, Place, Stored
 from app.runtime.stage import StageRuntime
@@ -37,8 +38,10 @@ POINTS = (
     "in the sink after commit",
     "after trades before state",
 )
+STEP = "in a step"
+"""Where an order to raise falls due: a machine's take of one record."""
 SIGNALS = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP}
-ORDER = re.compile(r"(?:(kill|freeze) )?(?:([a-z]+): )?(.+)#([0-9]+)")
+ORDER = re.compile(r"(?:(kill|freeze|raise) )?(?:([a-z]+): )?(.+)#([0-9]+)")
 
 _stage: ContextVar[str] = ContextVar("stage", default="")
 
@@ -57,9 +60,9 @@ class Points:
     def take(self, text: str) -> None:
         """Take an order in; raises ValueError where it is none."""
         match = ORDER.fullmatch(text)
-        if match is None or match[3] not in POINTS:
-            raise ValueError(f"{text!r} was no order: [kill|freeze] [STAGE:] POINT#N")
-        self._order = (SIGNALS[match[1] or "kill"], match[2], match[3])
+        if match is None or match[3] not in ((STEP,) if match[1] == "raise" else POINTS):
+            raise ValueError(f"{text!r} was no order: [kill|freeze|raise] [STAGE:] POINT#N")
+        self._order = (SIGNALS.get(match[1] or "kill", 0), match[2], match[3])
         self._left = int(match[4])
 
     def passing(self, point: str, stage: str) -> None:
@@ -91,6 +94,7 @@ def install(points: Points) -> None:
     """Let the runtime of this process pass by the points."""
     _watch_appends(points)
     _watch_stages(points)
+    _watch_steps(points)
     _watch_acks(points)
     _watch_sink(points)
 
@@ -134,6 +138,30 @@ def _watch_stages(points: Points) -> None:
         points.passing("after state before ack", runtime.stage.name)
 
     StageRuntime.take = watched  # type: ignore[assignment, method-assign]
+
+
+class _Raising:
+    """A machine that fails."""
+
+    revision = time = 0
+
+    def take(self, inbound: Inbound) -> list[Output]:
+        raise OrderedError(f"ordered at {inbound.topic}/{inbound.partition}/{inbound.offset}")
+
+
+class OrderedError(RuntimeError):
+    """A step raised because it was ordered to."""
+
+
+def _watch_steps(points: Points) -> None:
+    feed = StageRuntime._feed
+
+    def watched(runtime: Any, partition: Any, stored: Stored, *rest: Any) -> Any:
+        if points.due(STEP, runtime.stage.name):
+            partition.machines[(stored.key or b"").decode()] = _Raising()
+        return feed(runtime, partition, stored, *rest)
+
+    StageRuntime._feed = watched  # type: ignore[assignment, method-assign]
 
 
 def _watch_acks(points: Points) -> None:

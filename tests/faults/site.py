@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiokafka import TopicPartition
@@ -18,9 +19,10 @@ from aiokafka.errors import KafkaError
 from app.commands.stack import CHECKOUT
 from app.market.exchange import ExchangeSettings, LocalExchange, SyntheticMarket
 from app.runtime import topics
+from app.runtime.ports import Entry, Stored
 from app.runtime.sink import SINK_TOPICS
 from app.storage.database import Database
-from tests.faults.broker import Broker
+from tests.faults.servers import Broker, Postgres
 from tests.integration.worker import HOUR, START, Installation
 from tests.storage.proxy import Proxy
 
@@ -56,6 +58,14 @@ accounts:
 """
 
 
+@dataclass(frozen=True)
+class Servers:
+    """The servers that may be killed: those of one's own."""
+
+    broker: Broker | None = None
+    postgres: Postgres | None = None
+
+
 class StuckError(RuntimeError):
     """What should have come did not, in all the time it was given."""
 
@@ -82,6 +92,12 @@ class Slot:
             return False
         self._process.send_signal(number)
         return True
+
+    @property
+    def pid(self) -> int:
+        """The living worker's process; 0 where there is none."""
+        alive = self._process is not None and self._process.returncode is None
+        return self._process.pid if self._process and alive else 0
 
     @property
     def owns(self) -> bool:
@@ -136,18 +152,23 @@ class Site:
         play: LocalExchange,
         proxy: Proxy,
         database: Database,
-        broker: Broker | None,
+        servers: Servers,
         logs: Path,
+        number: int,
     ) -> None:
         self.installation = installation
         self.play = play
         self.proxy = proxy
         self.database = database
-        self.broker = broker
+        self.broker = servers.broker
+        self.postgres = servers.postgres
+        self.number = number
         self.orders = logs / "orders"
+        self.clock = logs / "clock"
         self.chance = random.Random()
         self.slots: list[Slot] = []
         self.ended: list[int] = []
+        self.foreign: dict[tuple[str, int, int], bytes] = {}
         self._logs = logs
         self._started = 0
 
@@ -155,8 +176,8 @@ class Site:
         """Let one more worker join."""
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
-        seen = self.installation.environment | {"ORDERS": str(self.orders)} | environment
-        self.slots.append(Slot(seen, log))
+        files = {"ORDERS": str(self.orders), "CLOCK": str(self.clock)}
+        self.slots.append(Slot(self.installation.environment | files | environment, log))
         return self.slots[-1]
 
     async def joined(self) -> Slot:
@@ -175,6 +196,35 @@ class Site:
         self.slots.remove(slot)
         self.ended += slot.exits
         return code
+
+    def exits(self) -> list[int]:
+        """Return the exit code of every life of a worker that has ended, in no order."""
+        return [*self.ended, *(code for slot in self.slots for code in slot.exits)]
+
+    def said(self, *words: str) -> bool:
+        """Return whether a worker has said all the words in one line."""
+        return any(
+            all(word in line for word in words)
+            for log in self._logs.glob("worker-*.log")
+            for line in log.read_text(errors="replace").splitlines()
+        )
+
+    async def poison(self, topic: str, key: str, value: bytes) -> tuple[str, int, int]:
+        """Append bytes that nobody wrote who may; return topic, partition and offset."""
+        log, count = self.installation.log, topics.declared()[topic].partitions
+        number = log.partition_for(key.encode(), count)
+        (offset,) = await log.append([Entry(topic, key.encode(), value, number)])
+        place = (topic, number, offset)
+        self.foreign[place] = value
+        return place
+
+    async def stored_records(self, topic: str) -> list[Stored]:
+        """Return what stands on a topic without what was put there as poison."""
+        return [
+            each
+            for each in await self.installation.stored(topic)
+            if (each.topic, each.partition, each.offset) not in self.foreign
+        ]
 
     async def close(self) -> None:
         """End every worker."""
@@ -273,7 +323,7 @@ def exchange(seed: int, speed: float) -> LocalExchange:
 
 @contextlib.asynccontextmanager
 async def opened(
-    installation: Installation, broker: Broker | None, logs: Path, seed: int, speed: float
+    installation: Installation, servers: Servers, logs: Path, seed: int, speed: float
 ) -> AsyncIterator[Site]:
     """Put an installation to work behind a proxy on an exchange of its own, without workers."""
     settings = installation.settings()
@@ -290,7 +340,7 @@ async def opened(
             "PYTHONPATH": os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")]),
         }
         installation.serve(play)
-        site = Site(installation, play, proxy, database, broker, logs)
+        site = Site(installation, play, proxy, database, servers, logs, seed)
         try:
             yield site
         finally:

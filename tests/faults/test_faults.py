@@ -10,7 +10,9 @@ import pytest
 
 from tests.faults import site
 from tests.faults.campaign import run, schedule
-from tests.faults.kinds import BROKER_KINDS, KINDS, killed_at
+from tests.faults.endings import ENDINGS, POISON
+from tests.faults.kinds import KINDS
+from tests.faults.on_workers import killed_at
 from tests.faults.points import Points
 
 NEEDED = ("LOCKSTEP_KAFKA__BOOTSTRAP", "LOCKSTEP_DATABASE__PASSWORD")
@@ -20,6 +22,11 @@ SHORT = (
     "worker killed after outputs before state",
     "database connections killed",
     "exchange cuts connections",
+    "database deadlock",
+    "database full",
+    "foreign bytes on signals",
+    "worker's clock steps by hours",
+    "worker's step raises",
 )
 STRUCK = ("candles killed after ack", partial(killed_at, point="after ack", stage="candles"))
 
@@ -38,11 +45,12 @@ async def test_a_pipeline_struck_at_work_loses_and_doubles_nothing(
     tmp_path: Path,
 ) -> None:
     faults = [(kind, KINDS[kind]) for kind in SHORT] + [STRUCK]
-    outcome = await run(1, faults, tmp_path / "logs")
+    outcome = await run(1, faults, tmp_path / "logs", ending=(POISON, ENDINGS[POISON]))
     assert outcome.stuck == ""
     assert outcome.settled
     assert outcome.missed == {}
-    assert set(outcome.injected) == {kind for kind, _ in faults}
+    assert set(outcome.injected) == {POISON, *(kind for kind, _ in faults)}
+    assert outcome.damage == []
     assert outcome.findings is not None
     assert (outcome.findings.lost, outcome.findings.doubled) == ([], [])
     assert outcome.findings.different == []
@@ -60,8 +68,9 @@ async def test_with_faust_s_own_acks_in_one_stage_records_are_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(site, "PATIENCE", 30.0)  # what it loses, the rest waits for in vain
-    outcome = await run(1, [STRUCK], tmp_path / "logs", PLAIN="candles")
-    assert outcome.injected == {STRUCK[0]: 1}
+    # Thrice, because an ack may come just when memory holds nothing; the first loss ends it.
+    outcome = await run(1, [STRUCK] * 3, tmp_path / "logs", PLAIN="candles")
+    assert outcome.injected.keys() == {STRUCK[0]}
     assert outcome.settled  # so nothing was only late
     assert outcome.findings is not None
     assert any(each.startswith("candles: ") for each in outcome.findings.lost)
@@ -72,10 +81,12 @@ def test_seeds_in_a_row_use_every_kind_equally_often() -> None:
     drawn = [kind for seed in range(len(kinds)) for kind in schedule(seed, 10, kinds)]
     assert {drawn.count(kind) for kind in kinds} == {10}
     assert schedule(3, 10, kinds) == schedule(3, 10, kinds)
-    assert KINDS.keys() > BROKER_KINDS
 
 
-@pytest.mark.parametrize("text", ["", "nowhere#1", "after claim", "stop after claim#1"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "nowhere#1", "after claim", "stop after claim#1", "raise after claim#1", "in a step#1"],
+)
 def test_an_order_that_names_no_point_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="was no order"):
         Points({"CRASH": text})

@@ -1,4 +1,4 @@
-"""A TCP proxy before the real server that cuts a connection at a chosen message, or holds it."""
+"""A TCP proxy before the real server: it cuts at a chosen message, holds, or slows."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Proxy:
     Attributes:
         port: Where it listens, once entered.
         cuts: How often it has cut.
+        delay: Seconds by which each answer is late.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -29,6 +30,7 @@ class Proxy:
         self._tasks: list[asyncio.Task[None]] = []
         self.port = 0
         self.cuts = 0
+        self.delay = 0.0
 
     async def __aenter__(self) -> Self:
         await self.listen()
@@ -85,6 +87,8 @@ class Proxy:
         try:
             while chunk := await reader.read(65536):
                 await self._open.wait()
+                if self.delay and way == "answered":
+                    await asyncio.sleep(self.delay)
                 if self._plan and self._plan[0] == way and self._plan[1] in chunk:
                     self._plan = None
                     self.cuts += 1
