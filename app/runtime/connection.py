@@ -6,6 +6,7 @@ a bare connection that hides nothing.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -40,8 +41,14 @@ async def spoken(bootstrap: str, security: Security) -> AsyncIterator[None]:
     Raises:
         UnreachableError: No broker answered, none is to be trusted, or one refused us.
     """
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    # What a broker broke off stays in a future of the client that nobody asks, and whose end,
+    # maybe long after our sentence, would show a traceback.
+    loop.set_exception_handler(_without_what_was_broken_off)
     try:
         yield
+        loop.set_exception_handler(before)
     except (KafkaConnectionError, NodeNotReadyError, OSError) as error:
         raise await unreachable(bootstrap, security, error) from error
     except KafkaError as error:
@@ -49,6 +56,11 @@ async def spoken(bootstrap: str, security: Security) -> AsyncIterator[None]:
             f"the Kafka broker at {bootstrap} refused ({error}): docs/security.md says what a user "
             f"must be allowed to do."
         ) from error
+
+
+def _without_what_was_broken_off(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if not isinstance(context.get("exception"), OSError):
+        loop.default_exception_handler(context)
 
 
 async def unreachable(bootstrap: str, security: Security, error: BaseException) -> UnreachableError:
