@@ -300,8 +300,9 @@ async def test_a_sink_frozen_too_long_loses_its_locks(
 
 @pytest.fixture
 async def near(database: Database) -> AsyncIterator[Database]:
-    """The migrated database, whose server is to end what lasts longer than a second."""
-    async with Database(dataclasses.replace(database.settings, statement_timeout=1)) as near:
+    """The migrated database, whose server ends what lasts a second, and whose client is patient."""
+    settings = dataclasses.replace(database.settings, statement_timeout=1, connect_timeout=60)
+    async with Database(settings) as near:
         yield near
 
 
