@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from app.report.compare import Comparison, ComparisonError, compare, comparison_document
 from app.report.compare_page import comparison_page
-from app.report.csv_files import CsvFiles, write_trips
+from app.report.csv_files import FILES, CsvFiles, write_trips
 from app.report.document import document
 from app.report.page import page
 from app.report.run import Input, Report, RunInfo
 from app.report.terminal import print_summary
+from app.report.writing import WRITTEN, write_report
 
 __all__ = [
+    "FILES",
+    "WRITTEN",
     "Comparison",
     "ComparisonError",
     "CsvFiles",
@@ -23,5 +26,6 @@ __all__ = [
     "document",
     "page",
     "print_summary",
+    "write_report",
     "write_trips",
 ]

@@ -16,13 +16,16 @@ from rich.console import Console
 from app.core.events import Candle, Fill, Message, Orders, Portfolio, Signal
 from app.core.metrics import DEFINITIONS, Unit, measure
 from app.report import (
+    WRITTEN,
     ComparisonError,
     CsvFiles,
     Report,
     compare,
     comparison_document,
     document,
+    page,
     print_summary,
+    write_report,
     write_trips,
 )
 from app.report.compare import divergence
@@ -133,6 +136,13 @@ def test_trips_are_written_whole(ring: Report, tmp_path: Path) -> None:
         own = [row for row in rows if row["account"] == each.name]
         assert sum(Decimal(row["profit"]) for row in own) == each.figures["profit"].value
         assert sum(not row["exit_time"] for row in own) == len(each.open_trips)
+
+
+def test_a_report_is_written_into_a_folder(ring: Report, tmp_path: Path) -> None:
+    write_report(tmp_path, ring)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(WRITTEN)
+    assert (tmp_path / "report.json").read_bytes() == document(ring)
+    assert (tmp_path / "report.html").read_bytes() == page(ring)
 
 
 def printed(report: Report, *, terminal: bool) -> str:

@@ -20,15 +20,17 @@ class Line:
     Attributes:
         profit: Since the run's first decision time, quote currency, by decision time.
         invested: Decision times at which it had an open position.
+        positions: Its own.
     """
 
     profit: array[float]
     invested: int = 0
+    positions: list[Position] = field(default_factory=list)
 
-    def add(self, positions: Iterable[Position]) -> None:
-        """Take its positions at a decision time."""
+    def add(self) -> None:
+        """Take a decision time at which the positions know their profit."""
         profit, opened = 0.0, False
-        for position in positions:
+        for position in self.positions:
             profit += position.profit
             opened = opened or position.quantity != 0
         self.profit.append(profit)
@@ -89,7 +91,11 @@ class Curves:
         """Take a holding as it changed; `before` is what it had made when the run began."""
         pair = (holding.strategy, holding.instrument)
         self.know((holding.strategy,), (holding.instrument,))
-        position = self.positions.setdefault(pair, Position(*pair))
+        if pair not in self.positions:
+            self.positions[pair] = Position(*pair)
+            self.strategies[holding.strategy].positions.append(self.positions[pair])
+            self.instruments[holding.instrument].positions.append(self.positions[pair])
+        position = self.positions[pair]
         kept = subtract(subtract(holding.realised, holding.fees), holding.cost)
         position.base = float(subtract(kept, before))
         position.exact = holding.quantity
@@ -106,15 +112,11 @@ class Curves:
         self.gross.append(
             math.fsum(abs(net) * prices[name] for name, net in self._net.items() if net)
         )
-        by_strategy: dict[str, list[Position]] = {}
-        by_instrument: dict[str, list[Position]] = {}
         for position in self.positions.values():
             worth = position.quantity * prices[position.instrument] if position.quantity else 0.0
             position.profit = position.base + worth
             position.invested += position.quantity != 0
-            by_strategy.setdefault(position.strategy, []).append(position)
-            by_instrument.setdefault(position.instrument, []).append(position)
-        for name, line in self.strategies.items():
-            line.add(by_strategy.get(name, ()))
-        for name, line in self.instruments.items():
-            line.add(by_instrument.get(name, ()))
+        for line in self.strategies.values():
+            line.add()
+        for line in self.instruments.values():
+            line.add()

@@ -11,7 +11,7 @@ REMEMBERED = 128
 """Candles whose trade counts are kept: more than the last 60, which late trades can revise."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bar:
     """Some candles in one: prices as floats, to be drawn.
 
@@ -25,10 +25,11 @@ class Bar:
     low: float
     close: float
 
-    def then(self, after: Bar, time: int) -> Bar:
-        """Return the bar of both, ending at `time`."""
-        high, low = max(self.high, after.high), min(self.low, after.low)
-        return Bar(time, self.open, high, low, after.close)
+    def take(self, after: Bar) -> None:
+        """Take the bar that comes next into this one; its own end stays."""
+        self.high = max(self.high, after.high)
+        self.low = min(self.low, after.low)
+        self.close = after.close
 
 
 @dataclass(slots=True)
@@ -79,22 +80,33 @@ class PriceRecord:
     def _draw(self, candle: Candle) -> None:
         if not self.length:
             self.interval = self.length = candle.interval
-        if None in (candle.open, candle.high, candle.low, candle.close):
-            return
-        prices = (candle.open, candle.high, candle.low, candle.close)
-        self._append(Bar(candle.time, *(float(price) for price in prices if price is not None)))
-        while len(self.bars) > MOST_BARS:
+        if candle.open is None or candle.high is None or candle.low is None:
+            return  # before any price is known
+        close = candle.open if candle.close is None else candle.close
+        self._append(
+            Bar(
+                candle.time,
+                float(candle.open),
+                float(candle.high),
+                float(candle.low),
+                float(close),
+            )
+        )
+        if len(self.bars) > MOST_BARS:
             self._halve()
 
     def _append(self, bar: Bar) -> None:
         end = -(-bar.time // self.length) * self.length
         if self.bars and self.bars[-1].time == end:
-            self.bars[-1] = self.bars[-1].then(bar, end)
+            self.bars[-1].take(bar)
         else:
-            self.bars.append(Bar(end, bar.open, bar.high, bar.low, bar.close))
+            bar.time = end
+            self.bars.append(bar)
 
     def _halve(self) -> None:
         self.length *= 2
         bars, self.bars = self.bars, []
         for bar in bars:
             self._append(bar)
+        if len(self.bars) > MOST_BARS:
+            self._halve()

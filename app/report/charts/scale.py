@@ -46,7 +46,9 @@ class Scale:
 
 def widen(low: float, high: float) -> tuple[float, float]:
     """Return a range with some room on both sides, of some height even where all is one value."""
-    room = (high - low) * 0.06 or abs(high) * 0.01 or 1.0
+    largest = max(abs(low), abs(high))
+    part = max((high - low) * 0.06, largest * 1e-6) if high > low else largest * 0.01
+    room = part or 1.0
     return low - room, high + room
 
 

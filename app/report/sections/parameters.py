@@ -9,7 +9,7 @@ from app.core.decimals import plain
 from app.core.metrics import AccountSummary
 from app.report.markup import Markup
 from app.report.numbers import duration
-from app.report.sections.table import folded, section, table
+from app.report.sections.table import section, table
 
 MILLISECONDS = ("latency", "stale_after")
 
@@ -18,7 +18,7 @@ def parameters(account: AccountSummary, name: str) -> Markup:
     """Return everything the account was configured with."""
     rows = [[key, value] for key, value in settings(account).items()]
     body = table(["Parameter", "Value"], rows, words=2)
-    return section(f"{name}-parameters", "Parameters", folded(f"{len(rows)} parameters", body))
+    return section(f"{name}-parameters", "Parameters", body)
 
 
 def settings(account: AccountSummary) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.core.metrics import AccountSummary
 from app.core.metrics.marks import FillMarks
@@ -63,9 +64,9 @@ def _table(bars: Sequence[Bar]) -> Markup:
     size = -(-len(bars) // ROWS)
     rows = []
     for begin in range(0, len(bars), size):
-        row = bars[begin]
+        row = replace(bars[begin])
         for bar in bars[begin + 1 : begin + size]:
-            row = row.then(bar, bar.time)
+            row.take(bar)
         cells = [f"{each:g}" for each in (row.open, row.high, row.low, row.close)]
-        rows.append([moment(row.time), *cells])
+        rows.append([moment(bars[min(begin + size, len(bars)) - 1].time), *cells])
     return table(["Until, UTC", "Open", "High", "Low", "Close"], rows)
