@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
     Iterator,
     Sequence,
 )
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 
 from app.core.events import Output
 from app.core.flow import Stage
 from app.replay.cut import Cut
 from app.replay.engine import Collect, Engine
-from app.replay.sources.entering import Entering
+from app.replay.sources.entering import Chunks, Entering
 
 PIECE = 500
 
@@ -59,7 +60,7 @@ class Gate:
 
 async def play(
     stages: Sequence[Stage],
-    source: AsyncIterable[list[Entering]],
+    source: Chunks,
     collect: Collect,
     *,
     start: Cut | None = None,
@@ -70,7 +71,7 @@ async def play(
 
     Args:
         stages: The pipeline.
-        source: What enters, in event-time order, split at the span's moments.
+        source: What enters, in event-time order, split at the span's moments; closed in the end.
         collect: Is handed what the span's records make.
         start: Where to start from; it must lie before the span.
         span: Which time counts.
@@ -80,20 +81,26 @@ async def play(
     gate = Gate(collect, is_open=span.start is None)
     engine = Engine(stages, gate, start)
     count = 0
-    async for chunk in source:
-        for time, topic, key, message, offset in chunk:
-            if span.end is not None and time >= span.end:
-                return engine
-            if not gate.is_open and span.start is not None and time >= span.start:
-                gate.is_open = True
-            engine.feed(topic, key, message, offset)
-        count += len(chunk)
-        if watch is not None and chunk:
-            await watch(count, chunk[-1].time)
+    async with aclosing(source):
+        async for chunk in source:
+            part = _before(chunk, span.end)
+            for time, topic, key, message, offset in part:
+                if not gate.is_open and span.start is not None and time >= span.start:
+                    gate.is_open = True
+                engine.feed(topic, key, message, offset)
+            count += len(part)
+            if watch is not None and part:
+                await watch(count, part[-1].time)
+            if len(part) < len(chunk):
+                break
     return engine
 
 
-async def pieces(records: Iterable[Entering]) -> AsyncIterator[list[Entering]]:
+def _before(chunk: list[Entering], end: int | None) -> list[Entering]:
+    return chunk if end is None else chunk[: bisect_left(chunk, end, key=attrgetter("time"))]
+
+
+async def pieces(records: Iterable[Entering]) -> Chunks:
     """Yield the records of a source that does not wait, some hundred at a time."""
     iterator: Iterator[Entering] = iter(records)
     while piece := list(islice(iterator, PIECE)):

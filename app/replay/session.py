@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +17,7 @@ from app.pipeline import STAGES
 from app.replay.cut import Cut
 from app.replay.play import Span, pieces, play
 from app.replay.sources import dumps
-from app.replay.sources.entering import Entering
+from app.replay.sources.entering import Chunks
 from app.replay.writers.tally import Tally
 from app.runtime.codec import decode, encode
 from app.runtime.ports import Place
@@ -97,7 +97,7 @@ class _Source:
     """What is fed, what of it counts, and which time was asked for."""
 
     name: str
-    chunks: AsyncIterator[list[Entering]]
+    chunks: Chunks
     span: Span
     asked: Span
     start: Cut | None = None

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.events import Message, Output
+from app.core.events import Message, Output, Portfolio
 from app.pipeline import STAGES
 from app.replay.cut import Cut, sent
 from app.replay.driver import Replay
@@ -107,7 +107,7 @@ def whole_run(order: int) -> tuple[list[Entered], list[Output]]:
     return records, run(records)[1]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(place=st.integers(0, 10_000), order=st.integers(0, 3))
 def test_goes_on_from_any_point_as_if_nothing_had_been(place: int, order: int) -> None:
     records, whole = whole_run(order)
@@ -122,7 +122,7 @@ def test_goes_on_from_any_point_as_if_nothing_had_been(place: int, order: int) -
     assert len(before) + len(made) >= len(whole)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(places=st.tuples(*[st.integers(0, 10_000)] * 2), order=st.integers(0, 3))
 def test_states_of_different_moments_start_it_as_well(places: tuple[int, int], order: int) -> None:
     """Some stages' states are older than others': what was on its way is wider, that is all."""
@@ -165,9 +165,9 @@ def test_a_command_acts_at_the_first_decision_time_from_its_own_on() -> None:
         given_at = ("signals", command.account, Message(command), command_offset(time))
         made = run([given_at, *records])[1]
         acted = [
-            output.message.record.time
-            for output in made
-            if output.topic == "portfolio" and getattr(output.message.record, "instructions", ())
+            record.time
+            for record in (output.message.record for output in made)
+            if isinstance(record, Portfolio) and record.instructions
         ]
         assert acted == [end(at + 1)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from itertools import pairwise
 
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.events import Clock, Message, Trades
-from app.replay.sources.entering import Entering, merged_chunks, split
+from app.replay.sources.entering import Chunks, Entering, merged_chunks, split
 
 NAME = "SIM:AAAUSDT"
 Lanes = list[list[list[int]]]
@@ -35,7 +34,7 @@ def lanes_of(drawn: Lanes) -> list[list[list[Entering]]]:
     return made
 
 
-async def read(pieces: list[list[Entering]]) -> AsyncIterator[list[Entering]]:
+async def read(pieces: list[list[Entering]]) -> Chunks:
     for piece in pieces:
         yield piece
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import NamedTuple
@@ -32,7 +32,8 @@ class Entering(NamedTuple):
 
 
 _TIME = attrgetter("time")
-Chunks = AsyncIterator[list[Entering]]
+Chunks = AsyncGenerator[list[Entering], None]
+"""Records in pieces; whoever leaves before the end closes it."""
 
 
 def own_time(record: Record) -> int:
