@@ -35,10 +35,18 @@ COMMANDS = {
         "app.commands.verify:verify",
         "Prove that every record of the run follows from its inputs.",
     ),
+    "explain": (
+        "app.commands.explain:explain",
+        "Walk from a fill, an order or a refusal back to its trades.",
+    ),
     "import": ("app.commands.import_:import_", "Put dump files into `trades`."),
     "replay": (
         "app.commands.replay:replay",
         "Make a run again, from its topics, its tables or dump files.",
+    ),
+    "backtest": (
+        "app.commands.backtest:backtest",
+        "Run an account over dump files and report what it earned.",
     ),
     "positions": ("app.commands.positions:positions", "Show what the accounts hold."),
     "halt": ("app.commands.operate:halt", "Halt an account: it opens nothing until resumed."),
