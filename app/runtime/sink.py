@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import structlog
+
 from app.core.events import Inbound, Message
-from app.runtime.admission import admit_for
+from app.runtime.admission import admit_for, dead_letter
 from app.runtime.ports import Log, Place, Stored
 from app.runtime.stage import LostInputError
 from app.storage.database import Database
-from app.storage.sink import Sink, Skipped
+from app.storage.sink import HoleError, Sink, Skipped
 from app.storage.store import PostgresStore
+
+log = structlog.get_logger()
+
+NAME = "sink"
 
 SINK_TOPICS = (
     "trades",
@@ -29,14 +35,46 @@ SINK_TOPICS = (
 MOST_RECORDS = 500
 """Records in one transaction; of trades each may hold hundreds of rows."""
 
+IDLE_CHECKPOINTS = 10
+"""Checkpoints, of about a second each, without a transaction before the database is looked at."""
+
+
+class OlderDatabaseError(HoleError):
+    """The database holds less than was stored: an older copy has taken its place."""
+
+    def __init__(self, place: Place, held: int, stored: int) -> None:
+        super().__init__(place, held, stored)
+        sentence = (
+            f"the database holds {place.topic}/{place.partition} up to {held}, but was filled up "
+            f"to {stored}: an older copy has taken its place. Start the worker again: the sink "
+            f"reads on from there, and the tables heal."
+        )
+        self.args = (sentence,)
+
 
 class SinkIntake:
-    """Feeds the sink; what is committed to the group only informs whoever looks at lag."""
+    """Feeds the sink; what is committed to the group only informs whoever looks at lag.
 
-    def __init__(self, database: Database, log: Log, report: Callable[[str], None]) -> None:
+    Args:
+        database: The tables.
+        log: The topics.
+        report: Told in a sentence what the sink waits for, and "" when it no longer does.
+        accepts_loss: Whether to go on, at the first start only, where the log has lost what the
+            database lacks.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        log: Log,
+        report: Callable[[str], None],
+        accepts_loss: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._sink = Sink(PostgresStore(database), report)
         self._log = log
+        self._accepts_loss = accepts_loss
         self._stored: dict[Place, int] = {}
+        self._idle = 0
 
     async def assign(self, places: Mapping[Place, int | None]) -> dict[Place, int]:
         """Return the first offset of each partition that the database does not hold.
@@ -45,13 +83,14 @@ class SinkIntake:
         an older backup heals itself: what it lacks is read again.
 
         Raises:
-            LostInputError: A topic was made anew; its records would be taken for stored ones.
+            LostInputError: Retention took what the database lacks, or a topic was made anew; its
+                records would be taken for stored ones.
         """
         held = await self._sink.positions()
         for place in places:
             first, end = await self._log.bounds(place)
             if place not in held:
-                await self._sink.start((place.topic, place.partition), first)
+                await self._sink.start(place, first)
                 held[place] = first
             elif held[place] > end:
                 raise LostInputError(
@@ -59,8 +98,33 @@ class SinkIntake:
                     f"it ends at {end}: the topic was made anew. Choose a new database.schema and "
                     f"run `lockstep migrate`."
                 )
+            elif held[place] < first:
+                held[place] = await self._pass_over(place, held[place], first)
+        self._accepts_loss = _refuses  # what is lost from here on is another loss
         self._stored = {place: held[place] for place in places}
         return dict(self._stored)
+
+    async def _pass_over(self, place: Place, held: int, first: int) -> int:
+        """Let a dead letter stand for what the tables will never hold; return where to go on.
+
+        Raises:
+            LostInputError: The loss was not accepted.
+        """
+        lost = (
+            f"retention took the {first - held} records from {held} to {first - 1} of "
+            f"{place.topic}/{place.partition} before the database stored them"
+        )
+        if not self._accepts_loss():
+            raise LostInputError(
+                f"the tables lack what they can't be given any more: {lost}. Restore a newer copy "
+                f"of the database, or start a worker with --accept-loss: it records the loss as "
+                f"a dead letter and goes on."
+            )
+        # The record first: a crash before the offset moves leaves a repeat, not a silence.
+        await self._log.append([dead_letter(Stored(*place, held, b"", b""), NAME, lost)])
+        await self._sink.start(place, first, held)
+        log.warning("loss accepted", stage=NAME, reason=lost)
+        return first
 
     def revoke(self) -> None:
         """Forget every partition; the rows' offsets are in the database."""
@@ -79,6 +143,7 @@ class SinkIntake:
         for start in range(0, len(batch), MOST_RECORDS):
             part = batch[start : start + MOST_RECORDS]
             await self._sink.write(part)
+            self._idle = 0
             for item in part:
                 stored[Place(item.topic, item.partition)] = item.offset + 1
 
@@ -87,15 +152,36 @@ class SinkIntake:
         return dict(self._stored)
 
     async def checkpoint(self) -> None:
-        """Do nothing: the progress stands in the database."""
+        """Look, where nothing was stored for a while, whether the database still is what it was.
+
+        A database that is down is left in peace.
+
+        Raises:
+            OlderDatabaseError: It holds less than was stored.
+        """
+        self._idle += 1
+        if self._idle < IDLE_CHECKPOINTS:
+            return
+        self._idle = 0
+        stored = dict(self._stored)
+        held = await self._sink.glance() if stored else None
+        if held is None:
+            return
+        for place, offset in stored.items():
+            if held.get(place, 0) < offset:
+                raise OlderDatabaseError(place, held.get(place, 0), offset)
 
     async def close(self) -> None:
         """Do nothing: the sink acts only when it is fed."""
 
 
+def _refuses() -> bool:
+    return False
+
+
 def _item(stored: Stored) -> Inbound | Skipped:
     """Return the record to store; foreign bytes that are none have their dead letter already."""
-    admitted = admit_for(stored, "sink")
+    admitted = admit_for(stored, NAME)
     if isinstance(admitted, Message):
         return Inbound(admitted, stored.topic, stored.partition, stored.offset)
     return Skipped(stored.topic, stored.partition, stored.offset)

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from app.core.events import Inbound
 from app.errors import BugError
 from app.storage.backoff import delays
-from app.storage.errors import TRANSIENT
+from app.storage.errors import TRANSIENT, DatabaseRefusedError
 from app.storage.rows import rows
 from app.storage.tables import TABLES, Table
 from app.storage.values import Row
@@ -118,16 +118,26 @@ class Sink:
         """Return where to read on: the first offset of each partition that is not stored yet."""
         return await self._patiently(self._store.positions)
 
-    async def start(self, place: Place, offset: int) -> None:
-        """Begin a partition whose log no longer has its beginning; no effect once it has begun."""
+    async def start(self, place: Place, offset: int, held: int = 0) -> None:
+        """Begin at `offset` where the log no longer has what comes next, at `held`.
+
+        No effect where the database holds the partition up to somewhere else.
+        """
 
         async def attempt() -> None:
             async with self._store.transaction() as transaction:
-                held = await transaction.lock([place])
-                if held[place] == 0:
+                found = await transaction.lock([place])
+                if found[place] == held:
                     await transaction.move({place: offset})
 
         await self._patiently(attempt)
+
+    async def glance(self) -> dict[Place, int] | None:
+        """Return what `positions` does, but nothing where the database can't be asked now."""
+        try:
+            return await self._store.positions()
+        except (*TRANSIENT, DatabaseRefusedError):
+            return None
 
     async def write(self, batch: Sequence[Inbound | Skipped]) -> int:
         """Store a batch, of any partitions, each in offset order; return how many were new.
