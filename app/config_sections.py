@@ -189,12 +189,14 @@ class Worker(Section):
         run: The run its topics belong to; states of another run are refused.
         log_level: What it logs.
         watchdog: Seconds after which a stage that works and does not move ends the worker.
+        accept_loss: Whether it goes on at its start where retention took what was still needed.
     """
 
     stages: Names = (ALL,)
     run: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "main"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     watchdog: Seconds = 60.0
+    accept_loss: bool = False
 
 
 class Database(Section):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import click
 import faust.cli.base
+import faust.cli.worker
 import uvloop
 
 from app import cli
@@ -50,5 +52,20 @@ def _settings() -> Settings:
         raise SystemExit(error.exit_code) from None
 
 
+def _accept_loss(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+    del context, parameter
+    if wanted:
+        app.process.accept_loss = True
+
+
 app = Umbrella(_settings())
 cli.install(faust.cli.base.cli)
+faust.cli.base.cli.commands["worker"].params.append(
+    click.Option(
+        ["--accept-loss"],
+        is_flag=True,
+        expose_value=False,
+        callback=_accept_loss,
+        help="Record what retention took before it was read as a gap, and go on.",
+    )
+)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -111,8 +112,21 @@ class KafkaLog:
         begin = first if start is None else start
         if begin >= end:
             return []
-        async with self._reading:
-            return await self._read(place, begin, end)
+        found: list[Stored] = []
+        async with self._reading, contextlib.aclosing(self._batches(place, begin, end)) as batches:
+            async for batch in batches:
+                found += batch
+        return found
+
+    async def scan(self, place: Place) -> AsyncIterator[Stored]:
+        """Yield what `read` returns, without holding it; nothing else is read meanwhile."""
+        begin, end = await self.bounds(place)
+        if begin >= end:
+            return
+        async with self._reading, contextlib.aclosing(self._batches(place, begin, end)) as batches:
+            async for batch in batches:
+                for stored in batch:
+                    yield stored
 
     async def bounds(self, place: Place) -> tuple[int, int]:
         """Return the first offset that is there and the offset the next record will have."""
@@ -139,28 +153,23 @@ class KafkaLog:
         """Return the partition of a key, as every murmur2 producer puts it."""
         return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
-    async def _read(self, place: Place, begin: int, end: int) -> list[Stored]:
-        partition = self._partition(place)
-        reader = self._connected()
+    async def _batches(
+        self, place: Place, begin: int, end: int
+    ) -> AsyncGenerator[list[Stored], None]:
+        partition, reader = self._partition(place), self._connected()
         reader.assign([partition])
         reader.seek(partition, begin)
         try:
-            return await self._to_end(place, end)
+            # The position, not the last record: compaction leaves holes, also before the end.
+            while await reader.position(partition) < end:
+                batches = await reader.getmany(partition, timeout_ms=1000)
+                yield [
+                    Stored(place.topic, place.partition, record.offset, record.key, record.value)
+                    for record in batches.get(partition, [])
+                    if record.offset < end
+                ]
         finally:
             reader.unsubscribe()  # or it would go on fetching, before every other question
-
-    async def _to_end(self, place: Place, end: int) -> list[Stored]:
-        partition, reader = self._partition(place), self._connected()
-        found: list[Stored] = []
-        # The position, not the last record: compaction leaves holes, also before the end.
-        while await reader.position(partition) < end:
-            batches = await reader.getmany(partition, timeout_ms=1000)
-            found += [
-                Stored(place.topic, place.partition, record.offset, record.key, record.value)
-                for record in batches.get(partition, [])
-                if record.offset < end
-            ]
-        return found
 
     def _partition(self, place: Place) -> TopicPartition:
         return TopicPartition(self._prefix + place.topic, place.partition)

@@ -12,6 +12,7 @@ from app.runtime.codec import decode, decode_state, encode, encode_state
 from app.runtime.ports import Entry, Log, Place, Stored
 
 STALE_RECORDS = 5_000
+CLAIM = b"!claim"
 
 
 class StateError(LockstepError):
@@ -29,6 +30,7 @@ class Partition:
         written: The revision of each key's state that stands in the state log.
         floors: By key, the oldest offset by topic that its state as it stands still needs.
         position: The next offset to take, by input topic.
+        begun: Whether the stage has ever written down anything here.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Partition:
     written: dict[str, int]
     floors: dict[str, dict[str, int]] = field(default_factory=dict)
     position: dict[str, int] = field(default_factory=dict)
+    begun: bool = False
 
     def needs(self) -> dict[str, int]:
         """Return the oldest offset that a successor must read again, by input topic."""
@@ -59,14 +62,18 @@ class Partition:
         floors = self.floors.get(key)
         return floors is not None and stored.offset < floors.get(stored.topic, 0)
 
-    def stale(self) -> list[str]:
-        """Return the keys whose states would make a successor read far more than they need."""
+    def stale(self, most: int | None = None) -> list[str]:
+        """Return the keys whose states would make a successor read far more than they need.
+
+        Args:
+            most: How many records more are not far; none: a number that keeps a start short.
+        """
+        most = STALE_RECORDS if most is None else most
         return [
             key
             for key, floors in self.floors.items()
             if any(
-                offset - floors.get(topic, 0) > STALE_RECORDS
-                for topic, offset in self.needs_of(key).items()
+                offset - floors.get(topic, 0) > most for topic, offset in self.needs_of(key).items()
             )
         ]
 
@@ -93,8 +100,17 @@ class StateLog:
     async def claim(self, number: int) -> int:
         """Begin to own a partition; return the token."""
         claim = Claim(self._stage.name, number, self._owner)
-        entry = Entry(self.topic, b"!claim", encode(Message(claim)), number)
+        entry = Entry(self.topic, CLAIM, encode(Message(claim)), number)
         return (await self._log.append([entry]))[0]
+
+    async def peek(self, number: int) -> tuple[dict[str, int], bool]:
+        """Return each input's oldest needed offset, and whether anything was ever written down.
+
+        It claims nothing, so it disturbs no owner.
+        """
+        stored = await self._log.read(Place(self.topic, number))
+        _, winners = self._newest(stored, number)
+        return _oldest([found.state.needs for found in winners.values()]), _begun(stored)
 
     async def load(self, number: int, token: int) -> tuple[Partition, dict[str, int]]:
         """Return the partition as its states stand, and each input's oldest needed offset.
@@ -118,6 +134,7 @@ class StateLog:
             machines,
             {key: machine.revision for key, machine in machines.items()},
             {key: dict(found.state.needs) for key, found in winners.items()},
+            begun=_begun(stored),
         )
         return partition, _oldest([found.state.needs for found in winners.values()])
 
@@ -203,6 +220,10 @@ class StateLog:
                 f"{progress.run!r}, this worker is for run {self._run!r}: check worker.run and "
                 f"kafka.prefix."
             )
+
+
+def _begun(stored: list[Stored]) -> bool:
+    return any(entry.key != CLAIM for entry in stored)
 
 
 def _oldest(needs: list[dict[str, int]]) -> dict[str, int]:

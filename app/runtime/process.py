@@ -21,6 +21,7 @@ from app.runtime.failstop import exit_with
 from app.runtime.faust_settings import faust_settings
 from app.runtime.kafka import KafkaLog
 from app.runtime.logs import configure
+from app.runtime.loss import Acceptance
 from app.runtime.market import MarketIntake
 from app.runtime.ports import Intake
 from app.runtime.shell import Shell, StageApp
@@ -35,11 +36,16 @@ log = structlog.get_logger()
 
 
 class Process(Service):  # type: ignore[misc]
-    """Connects first and disconnects last; everything the stages of one worker share."""
+    """Connects first and disconnects last; everything the stages of one worker share.
+
+    Attributes:
+        accept_loss: Whether to go on, at this start, where retention took what was needed.
+    """
 
     def __init__(self, settings: Settings, **service: Any) -> None:
         super().__init__(**service)
         self._settings = settings
+        self.accept_loss = settings.worker.accept_loss
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         kafka = settings.kafka
         self.log_of_records = KafkaLog(kafka.bootstrap, kafka.prefix, **kafka.security())
@@ -60,6 +66,8 @@ class Process(Service):  # type: ignore[misc]
         try:
             await self.log_of_records.start()
             await topics.require(self._settings.kafka)
+            if self.accept_loss:
+                await Acceptance(self.log_of_records, self._settings, self._owner).accept()
             await self._prepare_edges()
         except Exception as error:  # noqa: BLE001 - mode would show a traceback and exit 1
             exit_with(error, stage="worker")
@@ -107,7 +115,9 @@ class Process(Service):  # type: ignore[misc]
         return MarketIntake(self._settings.market, self.log_of_records, worker.run, self._owner)
 
     def _sink(self, shell: Shell) -> SinkIntake:
-        return SinkIntake(self.database, self.log_of_records, shell.waits_for)
+        return SinkIntake(
+            self.database, self.log_of_records, shell.waits_for, lambda: self.accept_loss
+        )
 
     def _publish(self, message: Message) -> None:
         self.bus.publish(message)

@@ -13,10 +13,48 @@ from app.runtime.partition import Partition, StateLog
 from app.runtime.ports import Entry, Log, Place, Stored
 
 DAY = 86_400_000
+TRADES = "trades"
+REWRITE_EVERY = 3_600
+"""Checkpoints, of about a second each, after which no state stays behind what its key needs."""
 
 
 class LostInputError(LockstepError):
     """Input that is still needed is no longer in the log, or never was."""
+
+
+def begins_at(topic: str, committed: int | None, *, begun: bool) -> int | None:
+    """Return what counts as committed; none: whatever the log begins with will do.
+
+    Other inputs are numbered by their senders, so that a reader finds a hole before the first one
+    it meets. Trades are not: who has never begun needs every record there ever was.
+    """
+    return 0 if committed is None and topic == TRADES and not begun else committed
+
+
+def resume_at(first: int, committed: int | None, needed: int | None) -> int:
+    """Return the offset to read on from: of what was committed and is needed, the older.
+
+    Nothing committed means from the start, whatever the states need: a key that has none yet may
+    have had input that only memory held.
+    """
+    resume = first if committed is None else committed
+    return resume if needed is None else min(resume, needed)
+
+
+def lost_input(reader: str, place: Place, needed: int, first: int) -> LostInputError:
+    """Return the sentence for input from `needed` on that the log has only from `first` on."""
+    remedy = (
+        "start one worker with --accept-loss and no other: it records the loss as a gap, final "
+        "for decisions, and goes on; or start a new run (kafka.prefix)."
+        if place.topic == TRADES
+        else "start a new run (kafka.prefix). No gap can stand for derived records, and what "
+        "follows from them would be wrong, so --accept-loss can't help here."
+    )
+    return LostInputError(
+        f"{reader} needs {place.topic}/{place.partition} from offset {needed}, but retention has "
+        f"left it from {first}: the {first - needed} records from {needed} to {first - 1} are "
+        f"lost to it. To go on, {remedy}"
+    )
 
 
 class StageRuntime:
@@ -41,6 +79,7 @@ class StageRuntime:
         self._partitions: dict[int, Partition] = {}
         self._counts: dict[str, int] = {}
         self._committable: dict[Place, int] = {}
+        self._checkpoints = 0
 
     async def assign(self, places: Mapping[Place, int | None]) -> dict[Place, int]:
         """Claim partitions, load their states, and return where to resume reading.
@@ -90,8 +129,11 @@ class StageRuntime:
     async def checkpoint(self) -> None:
         """Append progress that moved, and again the states of keys that fell silent."""
         entries = []
+        self._checkpoints += 1
+        # Where few records come, a key's last one may be older than retention: it needs it no more.
+        most = 0 if self._checkpoints % REWRITE_EVERY == 0 else None
         for partition in self._partitions.values():
-            entries += [self._states.state_entry(partition, key) for key in partition.stale()]
+            entries += [self._states.state_entry(partition, key) for key in partition.stale(most)]
             count = self._counts[self.stage.inputs[0]]
             entries += self._states.progress_entries(partition, count)
         await self._log.append(entries)
@@ -112,23 +154,17 @@ class StageRuntime:
         partition, needed = await self._states.load(number, token)
         for topic in self.stage.inputs:
             place = Place(topic, number)
-            partition.position[topic] = await self._resume(place, places[place], needed.get(topic))
+            committed = begins_at(topic, places[place], begun=partition.begun)
+            partition.position[topic] = await self._resume(place, committed, needed.get(topic))
         self._check_keys(partition)
         self._partitions[number] = partition
         return {Place(topic, number): offset for topic, offset in partition.position.items()}
 
     async def _resume(self, place: Place, committed: int | None, needed: int | None) -> int:
         first, end = await self._log.bounds(place)
-        # Nothing committed means from the start, whatever the states need: a key that has none
-        # yet may have had input that only memory held.
-        resume = first if committed is None else committed
-        resume = min(resume, resume if needed is None else needed)
+        resume = resume_at(first, committed, needed)
         if resume < first:
-            raise LostInputError(
-                f"{self.stage.name} needs {place.topic}/{place.partition} from offset {resume}, "
-                f"but retention has left it from {first}: {first - resume} records are lost to it. "
-                f"Start a new run (kafka.prefix), or replay from the last snapshot."
-            )
+            raise lost_input(self.stage.name, place, resume, first)
         if resume > end:
             raise LostInputError(
                 f"{self.stage.name} had read {place.topic}/{place.partition} up to {resume}, "
