@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.simulation.explore import run_seed
@@ -15,6 +16,8 @@ from tests.simulation.world import GO
 
 CHUNK = 50
 TWICE_EVERY = 20
+AHEAD = 6
+"""Pieces of work handed to each process at a time, so that none waits for another."""
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class Campaign:
         histories: The hash of each seed that is run twice.
         differed: Seeds whose two runs were not the same.
         repeats, steps: Of all.
+        stopped: Whether somebody stopped it before its end.
     """
 
     schedules: int = 0
@@ -41,6 +45,7 @@ class Campaign:
     differed: list[int] = field(default_factory=list)
     repeats: int = 0
     steps: int = 0
+    stopped: bool = False
 
     def faults(self) -> int:
         """Return how many points were hit."""
@@ -89,42 +94,64 @@ def run_again(seeds: list[int]) -> Campaign:
 
 
 def explore(
-    first: int, count: int, jobs: int, progress: Callable[[Campaign], None] = lambda _: None
+    first: int,
+    count: int,
+    processes: int,
+    progress: Callable[[Campaign, Campaign], None] = lambda *_: None,
 ) -> Campaign:
-    """Run seeds in `jobs` processes; every twentieth again in the next one."""
+    """Run seeds in several processes; every twentieth again in the next one.
+
+    Args:
+        first: The first seed.
+        count: How many seeds.
+        processes: How many processes.
+        progress: Told after each chunk of seeds: the whole so far, and what was new. What it
+            raises ends the campaign: chunks that have not begun are left out.
+
+    Returns:
+        What all came through; after a KeyboardInterrupt, what was run until then.
+    """
     whole = Campaign()
     chunks = [
         (start, min(CHUNK, first + count - start)) for start in range(first, first + count, CHUNK)
     ]
-    with ExitStack() as stack:
-        pools = [stack.enter_context(_pool(number)) for number in range(jobs)]
-        told = 0
+    pools = [_pool(number) for number in range(processes)]
+    try:
         for result in _results(pools, chunks):
             whole.add(result)
-            if whole.schedules >= told + max(count // 20, CHUNK):
-                told = whole.schedules
-                progress(whole)
+            progress(whole, result)
+    except KeyboardInterrupt:
+        whole.stopped = True
+    finally:
+        for pool in pools:
+            pool.shutdown(cancel_futures=True)
     return whole
 
 
 def _results(pools: list[ProcessPoolExecutor], chunks: list[tuple[int, int]]) -> Iterator[Campaign]:
-    waiting: dict[Future[Campaign], None] = {}
+    """Yield what chunks came through, in their order: what was yielded needs no second run."""
+    waiting: deque[Future[Campaign]] = deque()
     for number, (start, count) in enumerate(chunks):
         twice = [seed for seed in range(start, start + count) if seed % TWICE_EVERY == 0]
-        waiting[pools[number % len(pools)].submit(run_seeds, start, count)] = None
-        waiting[pools[(number + 1) % len(pools)].submit(run_again, twice)] = None
+        waiting.append(pools[number % len(pools)].submit(run_seeds, start, count))
+        waiting.append(pools[(number + 1) % len(pools)].submit(run_again, twice))
+        while len(waiting) > AHEAD * len(pools):
+            yield waiting.popleft().result()
     while waiting:
-        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
-            del waiting[future]
-            yield future.result()
+        yield waiting.popleft().result()
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _pool(number: int) -> ProcessPoolExecutor:
     """Return a pool of one process whose strings hash in their own way."""
     before = os.environ.get("PYTHONHASHSEED")
     os.environ["PYTHONHASHSEED"] = str(number)
-    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    # Whoever stops the campaign stops it here; a process ends its chunk, and is told no other.
+    pool = ProcessPoolExecutor(1, context, _ignore_interrupts)
     pool.submit(int).result()  # started now, with that environment
     if before is None:
         del os.environ["PYTHONHASHSEED"]

@@ -130,7 +130,10 @@ class SimulatedTransaction:
     async def lock(self, places: Sequence[Place]) -> dict[Place, int]:
         await Point("lock")
         self.check()
-        for place in places:
+        for number, place in enumerate(places):
+            if number == 1:
+                await Point("lock: in part")
+                self.check()
             await self._database.lock(self, ("sink_offsets", *place))
         # Read after the lock, as SELECT … FOR UPDATE does.
         return {place: self._database.offsets.get(place, 0) for place in places}

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.runtime import admission
 from app.runtime import partition as partition_module
+from app.runtime import sink as sink_module
 from app.runtime.codec import decode
 from tests.simulation import ring, toys
 from tests.simulation.oracle import DatabaseOracle, objections, remembered
@@ -19,7 +20,7 @@ from tests.simulation.world import Faults, ObjectionError, Parts, Scenario, Tall
 
 # Neither shares a factor with the number of cells, so that every cell meets every scenario.
 RING_EVERY = 7
-LONG_EVERY = 5
+LONG_EVERY = 9
 
 
 @dataclass(slots=True)
@@ -59,14 +60,14 @@ def scenario_of(seed: int) -> Scenario:
 
 @contextmanager
 def shortened(stale: int) -> Iterator[None]:
-    """Let a state count as stale after few records, and bytes be decoded once for all readers."""
-    before = partition_module.STALE_RECORDS
-    partition_module.STALE_RECORDS = stale
+    """Let states and the database be looked at often, and bytes be decoded once for all readers."""
+    before = partition_module.STALE_RECORDS, sink_module.IDLE_CHECKPOINTS
+    partition_module.STALE_RECORDS, sink_module.IDLE_CHECKPOINTS = stale, 1
     admission.__dict__["decode"] = remembered
     try:
         yield
     finally:
-        partition_module.STALE_RECORDS = before
+        partition_module.STALE_RECORDS, sink_module.IDLE_CHECKPOINTS = before
         admission.__dict__["decode"] = decode
 
 

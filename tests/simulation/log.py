@@ -31,12 +31,25 @@ class Chance(Protocol):
         """Return a number from 0 to one less than `bound`."""
 
 
+class NoSuchPartitionError(Exception):
+    """A record was for a partition that the topic does not have."""
+
+
 class SimulatedLog:
-    """Topics in memory; appends may land in part, reads return what stands."""
+    """Topics in memory; appends may land in part, reads return what stands.
+
+    Attributes:
+        counts: The partitions of every topic.
+        records: What stands, by offset.
+        everything: What ever stood; nobody but the oracle may look.
+        starts, ends: The first offset that retention has left, and the next one.
+    """
 
     def __init__(self, counts: Mapping[str, int], chance: Chance) -> None:
         self.counts = dict(counts)
         self.records: dict[Place, dict[int, tuple[bytes, bytes]]] = {}
+        self.everything: dict[Place, dict[int, tuple[bytes, bytes]]] = {}
+        self.starts: dict[Place, int] = {}
         self.ends: dict[Place, int] = {}
         self.chance = chance
 
@@ -44,15 +57,20 @@ class SimulatedLog:
         """Append one record without any point; return its offset."""
         place = self.place(entry)
         offset = self.ends.get(place, 0)
-        self.records.setdefault(place, {})[offset] = (entry.key, entry.value)
+        record = (entry.key, entry.value)
+        self.records.setdefault(place, {})[offset] = record
+        self.everything.setdefault(place, {})[offset] = record
         self.ends[place] = offset + 1
         return offset
 
     def place(self, entry: Entry) -> Place:
         """Return where an entry belongs."""
+        count = self.counts.get(entry.topic, 1)
         number = entry.partition
         if number is None:
-            number = self.partition_for(entry.key, self.counts.get(entry.topic, 1))
+            number = self.partition_for(entry.key, count)
+        if number >= count:
+            raise NoSuchPartitionError(f"{entry.topic}/{number}")
         return Place(entry.topic, number)
 
     def places(self, topic: str) -> list[Place]:
@@ -61,7 +79,19 @@ class SimulatedLog:
 
     def stored(self, place: Place, start: int = 0, limit: int | None = None) -> list[Stored]:
         """Return what stands from `start` on."""
-        records = self.records.get(place, {})
+        return self._among(self.records.get(place, {}), place, start, limit)
+
+    def ever(self, place: Place, start: int = 0, limit: int | None = None) -> list[Stored]:
+        """Return what stands, or ever stood, from `start` on."""
+        return self._among(self.everything.get(place, {}), place, start, limit)
+
+    def _among(
+        self,
+        records: Mapping[int, tuple[bytes, bytes]],
+        place: Place,
+        start: int,
+        limit: int | None,
+    ) -> list[Stored]:
         end = self.ends.get(place, 0)
         if limit is not None:
             end = min(end, start + limit)
@@ -71,11 +101,29 @@ class SimulatedLog:
             if offset in records
         ]
 
-    def compact(self, place: Place) -> None:
-        """Keep the last record of each key, as a broker may at any time."""
+    def compact(self, place: Place, below: int | None = None) -> None:
+        """Keep the last record of each key, as a broker may at any time; the head is left alone.
+
+        Args:
+            place: Where.
+            below: Where the head begins; none where all may be compacted.
+        """
         records = self.records.get(place, {})
-        last = {key: offset for offset, (key, _) in records.items()}
-        self.records[place] = {o: r for o, r in records.items() if last[r[0]] == o}
+        tail = {o: r for o, r in records.items() if below is None or o < below}
+        last = {key: offset for offset, (key, _) in tail.items()}
+        gone = {offset for offset, (key, _) in tail.items() if last[key] != offset}
+        self.records[place] = {o: r for o, r in records.items() if o not in gone}
+
+    def truncate(self, place: Place, first: int) -> None:
+        """Drop what stands before `first`, as retention does."""
+        self.starts[place] = first
+        records = self.records.get(place, {})
+        self.records[place] = {o: r for o, r in records.items() if o >= first}
+
+    def make_anew(self, place: Place) -> None:
+        """Delete a partition and create it again, empty."""
+        for kept in (self.records, self.everything, self.starts, self.ends):
+            kept.pop(place, None)
 
     async def append(self, entries: Sequence[Entry]) -> list[int]:
         if not entries:
@@ -104,7 +152,7 @@ class SimulatedLog:
         return self.stored(place, start or 0)
 
     async def bounds(self, place: Place) -> tuple[int, int]:
-        return 0, self.ends.get(place, 0)
+        return self.starts.get(place, 0), self.ends.get(place, 0)
 
     async def partitions(self, topic: str) -> int:
         return self.counts[topic]

@@ -20,6 +20,10 @@ class FencedError(Exception):
     """A commit of an older generation was refused."""
 
 
+class CommitError(Exception):
+    """The broker's answer to a commit: a failure, whatever became of the offsets."""
+
+
 @dataclass(eq=False, slots=True)
 class Process:
     """One worker process.
@@ -75,7 +79,10 @@ class Member:
     Attributes:
         generation: The last generation of the group it has heard of.
         owed: Partitions it has been given and has not begun to own.
+        assigned: The partitions of its generation.
         reading: The next offset to read of each partition it owns.
+        is_astray: Whether the intake has begun to own what it had lost again by then.
+        late: What was read before the last revocation and is still under way to the intake.
         main: An assign, take or checkpoint under way.
         side: A commit under way.
         took, uncommitted, untold: What there is to do when nothing is to read.
@@ -86,7 +93,10 @@ class Member:
     intake: Any
     generation: int = 0
     owed: list[Place] | None = None
+    assigned: list[Place] = field(default_factory=list)
     reading: dict[Place, int] = field(default_factory=dict)
+    is_astray: bool = False
+    late: dict[Place, list[Stored]] = field(default_factory=dict)
     main: Running | None = None
     side: Running | None = None
     uncommitted: bool = False
@@ -111,24 +121,33 @@ class Member:
         """Return whether a step of it would do anything."""
         if not self.process.running:
             return False
-        if self.main is not None and self.main.ready:
-            return True
         if self.side is not None:
             return True
-        return self.main is None and (
-            self.owed is not None
-            or self.uncommitted
+        if self.main is not None:
+            return self.main.ready
+        ends = log.ends
+        return (
+            self.uncommitted
             or self.untold
+            or self.owed is not None
             or self.is_deaf
             or self.process.leaving
-            or bool(self.unread(log))
+            or bool(self.late)
+            or any(ends.get(place, 0) > at for place, at in self.reading.items())
         )
 
+    def offsets(self) -> dict[Place, int]:
+        """Return what it may commit of what is assigned to it: the client sends no others."""
+        named = self.intake.committable()
+        return {place: at for place, at in named.items() if place in self.assigned}
+
     def revoke(self) -> None:
-        """Stop owning; what is under way goes on to its end."""
+        """Stop owning; what is under way goes on to its end, and so does the commits' timer."""
         self.intake.revoke()
         self.reading = {}
-        self.uncommitted = self.untold = False
+        self.uncommitted = bool(self.assigned)
+        self.assigned = []
+        self.untold = False
 
     def started(self, batches: dict[Place, list[Stored]]) -> None:
         """Note what has been handed to the intake."""
@@ -168,7 +187,7 @@ class Group:
         self.members = members
         for member in members:
             member.generation = self.generation
-            member.owed = []
+            member.owed = member.assigned = []
         for topic in self.topics:
             places = self.log.places(topic)
             for number, place in enumerate(places):

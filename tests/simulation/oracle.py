@@ -20,7 +20,10 @@ from app.storage.tables import TABLES
 from app.storage.values import Row
 from tests.replay.market import INTERVAL
 from tests.simulation import ring, toys
+from tests.simulation.states import newest_states
 from tests.simulation.world import ObjectionError, World
+
+LOST = "was lost"
 
 OFFSETS = ("commands_through",)
 """Fields of states that hold an offset: where repeats stand they are other ones."""
@@ -97,7 +100,7 @@ def acts(world: World) -> int:
     newest: dict[int, int] = {}
     known: set[str] = set()
     command = -1
-    for stored in world.log.stored(place):
+    for stored in world.log.ever(place):
         if stored.key != entry.key:
             continue
         message = remembered(stored.value or b"")
@@ -141,7 +144,7 @@ class DatabaseOracle:
             start = self._offsets.get(place, 0)
             if offset < start:
                 raise ObjectionError(f"sink_offsets of {place} went back to {offset} from {start}")
-            for stored in self._world.log.stored(place, start, offset - start):
+            for stored in self._world.log.ever(place, start, offset - start):
                 for name, row in made_of(stored):
                     self._expect(name, row)
             if offset > self._world.log.ends.get(place, 0):
@@ -201,17 +204,11 @@ def objections(world: World) -> list[str]:
 def of_topics(world: World, wanted: Expected) -> Iterator[str]:
     """Yield what differs on the topics as a reader by identity sees them."""
     found: dict[str, bytes] = {}
-    for topic in {topic: None for stage in world.scenario.stages for topic in stage.outputs}:
-        for place in world.log.places(topic):
-            for stored in world.log.stored(place):
-                message = remembered(stored.value or b"")
-                value = stored.value or b""
-                if isinstance(message.record, Command):
-                    continue
-                if found.setdefault(message.name, value) != value:
-                    yield f"{message.name} was repeated with other bytes"
+    for name, value in named(world):
+        if found.setdefault(name, value) != value:
+            yield f"{name} was repeated with other bytes"
     for name in wanted.records.keys() - found.keys():
-        yield f"{name} was lost"
+        yield f"{name} {LOST}"
     for name in found.keys() - wanted.records.keys():
         yield f"{name} should not be"
     for name in sorted(found.keys() & wanted.records.keys()):
@@ -219,26 +216,29 @@ def of_topics(world: World, wanted: Expected) -> Iterator[str]:
             yield f"{name} is {found[name]!r}, should be {wanted.records[name]!r}"
 
 
+def named(world: World) -> Iterator[tuple[str, bytes]]:
+    """Yield each record that a stage has ever written, by name, with its bytes."""
+    topics = {topic: None for stage in world.scenario.stages for topic in stage.outputs}
+    for place in (place for topic in topics for place in world.log.places(topic)):
+        for stored in world.log.ever(place):
+            value = stored.value or b""
+            if stored.offset == world.poison.get(place):
+                continue
+            message = remembered(value)
+            if not isinstance(message.record, Command):
+                yield message.name, value
+
+
 def of_states(world: World, wanted: Expected) -> Iterator[str]:
     """Yield the states that a successor would load and that are not the pure ones."""
     found: dict[tuple[str, str], Any] = {}
     for stage in world.scenario.stages:
         for place in world.log.places(f"state-{stage.name}"):
-            found |= {(stage.name, key): plain(body) for key, body in loaded(world, place).items()}
+            for key, state in newest_states(world.log, place).items():
+                found[stage.name, key] = plain(state["body"])
     for at in sorted(wanted.states.keys() | found.keys()):
         if found.get(at) != wanted.states.get(at):
             yield f"the state of {at} is {found.get(at)}, should be {wanted.states.get(at)}"
-
-
-def loaded(world: World, place: Place) -> dict[str, str]:
-    """Return each key's state by the rule, told anew: the highest token, then the latest."""
-    best: dict[str, tuple[int, int, str]] = {}
-    for stored in world.log.stored(place):
-        document = orjson.loads(stored.value or b"")
-        if document["type"] == "state":
-            candidate = (document["token"], stored.offset, document["body"])
-            best[document["key"]] = max(candidate, best.get(document["key"], candidate))
-    return {key: body for key, (_, _, body) in best.items()}
 
 
 def of_commits(world: World) -> Iterator[str]:
@@ -264,7 +264,7 @@ def rolled_forward(world: World, snapshot: Snapshot) -> Any:
     machine = stage.machine(snapshot.key, decode_state(stage.state, snapshot.body))
     for topic in stage.inputs:
         place = world.log.place(Entry(topic, snapshot.key.encode(), b""))
-        for stored in world.log.stored(place, snapshot.needs[topic]):
+        for stored in world.log.ever(place, snapshot.needs[topic]):
             if stored.key == snapshot.key.encode() and stored.value != ring.GARBAGE:
                 message = remembered(stored.value or b"")
                 machine.take(Inbound(message, topic, place.partition, stored.offset))
@@ -274,13 +274,13 @@ def rolled_forward(world: World, snapshot: Snapshot) -> Any:
 def of_others(world: World, wanted: Expected) -> Iterator[str]:
     """Yield what is wrong with snapshots and dead letters."""
     for place in world.log.places("snapshots"):
-        for stored in world.log.stored(place):
+        for stored in world.log.ever(place):
             record = remembered(stored.value or b"").record
             assert isinstance(record, Snapshot)
             if rolled_forward(world, record) != wanted.states[record.stage, record.key]:
                 yield f"the snapshot of {record.stage}/{record.key} leads to another state"
     letters: dict[str, bytes | None] = {}
-    for stored in world.log.stored(Place("dead-letters", 0)):
+    for stored in world.log.ever(Place("dead-letters", 0)):
         record = remembered(stored.value or b"").record
         assert isinstance(record, DeadLetter)
         if letters.setdefault(record.name(), stored.value) != stored.value:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.simulation.database import APPLIED, SENT
-from tests.simulation.world import FREEZE, KILL
+
+KILL, FREEZE = "kill", "freeze"
 
 _APPENDS = (
     "assign: append claim",
@@ -23,7 +24,9 @@ POINTS = (
     "commit: offsets sent, not applied",
     "commit: offsets applied, not acknowledged",
     "assign: positions",
+    "checkpoint: positions",
     *(f"{kind}: {what}" for kind in ("assign", "take") for what in ("begin", "lock", "move")),
+    "take: lock: in part",
     "take: insert",
     *(f"{kind}: lock: waits" for kind in ("assign", "take")),
     *(f"{kind}: {what}" for kind in ("assign", "take") for what in (SENT, APPLIED)),
@@ -32,3 +35,5 @@ POINTS = (
 """Every point of the runtime (above) and the sink (below): what is under way, and where."""
 
 CELLS = tuple((point, fate) for point in POINTS for fate in (KILL, FREEZE))
+
+NAMED = frozenset(POINTS)

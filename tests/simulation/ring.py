@@ -115,7 +115,7 @@ def records(seed: int, name: str, number: int) -> Iterator[Record]:
     yield replace(batch(name, mine[:2]), age=2)
     if name == B:
         yield replace(batch(name, mine[:2]), age=2)  # a zombie's feed says it again
-    if name == C and number + 1 < INTERVALS:
+    if name != A and number + 1 < INTERVALS:
         # A jump over the rest of this interval: skipped here, taken where it stands again.
         yield replace(batch(name, trades[number + 1][:2]), age=1)
     yield batch(name, mine[2:])
