@@ -37,7 +37,7 @@ COMMANDS = {
     ),
     "explain": (
         "app.commands.explain:explain",
-        "Walk from a fill, an order or a refusal back to its trades.",
+        "Walk from an order, a fill or a refusal back to the trades behind it.",
     ),
     "import": ("app.commands.import_:import_", "Put dump files into `trades`."),
     "replay": (
