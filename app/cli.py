@@ -39,7 +39,10 @@ COMMANDS = {
         "app.commands.explain:explain",
         "Walk from an order, a fill or a refusal back to the trades behind it.",
     ),
-    "import": ("app.commands.import_:import_", "Put dump files into `trades`."),
+    "import": (
+        "app.commands.import_:import_",
+        "Put dump FILES of one instrument into `trades`, to be replayed.",
+    ),
     "replay": (
         "app.commands.replay:replay",
         "Make a run again, from its topics, its tables or dump files.",
@@ -47,6 +50,10 @@ COMMANDS = {
     "backtest": (
         "app.commands.backtest:backtest",
         "Run an account over dump files and report what it earned.",
+    ),
+    "check-lookahead": (
+        "app.commands.check_lookahead:check_lookahead",
+        "Prove that no decision leans on what comes later.",
     ),
     "positions": ("app.commands.positions:positions", "Show what the accounts hold."),
     "halt": ("app.commands.operate:halt", "Halt an account: it opens nothing until resumed."),

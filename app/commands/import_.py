@@ -37,9 +37,10 @@ STEP = 1_000_000  # trades between two lines, off a terminal
 def import_(
     files: tuple[Path, ...], instrument: str, accounts: tuple[str, ...], start: str | None
 ) -> None:
-    """Put dump FILES of one instrument into `trades`, each the continuation of the one before.
+    """Put dump FILES of one instrument into `trades`, to be replayed.
 
-    Run it again to go on after an interruption: nothing is put there twice.
+    Each continues the one before. Run it again to go on after an interruption: nothing is put
+    there twice.
     """
     from app.config import load  # noqa: PLC0415 - help loads nothing
     from app.market.importing import Dump  # noqa: PLC0415
