@@ -51,10 +51,6 @@ COMMANDS = {
         "app.commands.backtest:backtest",
         "Run an account over dump files and report what it earned.",
     ),
-    "check-lookahead": (
-        "app.commands.check_lookahead:check_lookahead",
-        "Prove that no decision leans on what comes later.",
-    ),
     "positions": ("app.commands.positions:positions", "Show what the accounts hold."),
     "halt": ("app.commands.operate:halt", "Halt an account: it opens nothing until resumed."),
     "resume": ("app.commands.operate:resume", "Let a halted account open positions again."),
