@@ -80,7 +80,8 @@ class Points:
         return self._left <= 0
 
     def _look(self) -> None:
-        if self._file is None or self._order is not None:
+        # Also where one is waited for: its point may never come, and a newer one takes its place.
+        if self._file is None:
             return
         taken = self._file.with_suffix(f".{os.getpid()}")
         try:
