@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from app.core.events import Claim, Message, Progress, StageState
 from app.core.flow import VERSION, Machine, Stage
 from app.errors import LockstepError
-from app.runtime.codec import decode, decode_state, encode, encode_state
+from app.runtime.admission import admit_for
+from app.runtime.codec import decode_state, encode, encode_state
 from app.runtime.ports import Entry, Log, Place, Stored
 
 STALE_RECORDS = 5_000
@@ -97,6 +98,16 @@ class StateLog:
         self.topic = f"state-{stage.name}"
         self._told: dict[int, bytes] = {}
 
+    async def check_begun(self, number: int, committed: Mapping[Place, int | None]) -> None:
+        """Raise StateError where the group has come further than an empty state topic can tell."""
+        begun = any(at for place, at in committed.items() if place.partition == number)
+        if begun and (await self._log.bounds(Place(self.topic, number)))[1] == 0:
+            raise StateError(
+                f"{self.topic}/{number} is empty, but {self._stage.name} has committed offsets: "
+                f"the topic was made anew, and the states it held are lost. Start a new run "
+                f"(kafka.prefix)."
+            )
+
     async def claim(self, number: int) -> int:
         """Begin to own a partition; return the token."""
         claim = Claim(self._stage.name, number, self._owner)
@@ -184,7 +195,8 @@ class StateLog:
         latest: dict[str, _Found] = {}
         winners: dict[str, _Found] = {}
         for entry in stored:
-            record = decode(entry.value or b"").record
+            admitted = admit_for(entry, self._stage.name)
+            record = admitted.record if isinstance(admitted, Message) else None
             if isinstance(record, Progress):
                 self._check(record, number)
             elif isinstance(record, StageState):

@@ -150,12 +150,14 @@ class StageRuntime:
                     f"check`."
                 )
             self._counts[topic] = await self._log.partitions(topic)
+        await self._states.check_begun(number, places)
         token = await self._states.claim(number)
         partition, needed = await self._states.load(number, token)
         for topic in self.stage.inputs:
             place = Place(topic, number)
             committed = begins_at(topic, places[place], begun=partition.begun)
             partition.position[topic] = await self._resume(place, committed, needed.get(topic))
+            self._check_end(partition, topic, (await self._log.bounds(place))[1])
         self._check_keys(partition)
         self._partitions[number] = partition
         return {Place(topic, number): offset for topic, offset in partition.position.items()}
@@ -171,6 +173,16 @@ class StageRuntime:
                 f"but it ends at {end}: the topic was made anew. Start a new run (kafka.prefix)."
             )
         return resume
+
+    def _check_end(self, partition: Partition, topic: str, end: int) -> None:
+        # A broker forgets a group's offsets with the topic; the states remember theirs.
+        through = max((floors.get(topic, 0) for floors in partition.floors.values()), default=0)
+        if through > end:
+            raise LostInputError(
+                f"a state of {self.stage.name} has read {topic}/{partition.number} up to "
+                f"{through}, but it ends at {end}: the topic was made anew. Start a new run "
+                f"(kafka.prefix)."
+            )
 
     def _check_keys(self, partition: Partition) -> None:
         count = self._counts[self.stage.inputs[0]]

@@ -59,7 +59,7 @@ OURS = (
     ("portfolio", "paper", GARBAGE, TAKEN),
     ("fills", "paper", GARBAGE, TAKEN),
     ("risk", "paper", GARBAGE, TAKEN),  # only the sink reads it
-    ("state-candles", A, GARBAGE, "must be JSON"),
+    ("state-candles", A, GARBAGE, TAKEN),
 )
 DERIVED = ("candles", "signals", "portfolio", "allocations", "orders", "fills", "risk")
 

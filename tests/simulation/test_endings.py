@@ -148,7 +148,6 @@ def test_a_topic_made_anew_stops_every_reader(topic: str) -> None:
     assert_stops(world, readers(world, topic), "was made anew")
 
 
-@pytest.mark.xfail(strict=True, reason="StageRuntime compares only commits with a topic's end")
 @pytest.mark.parametrize("topic", ["trades", "fills"])
 def test_a_topic_made_anew_stops_its_readers_when_the_broker_forgot_their_offsets(
     topic: str,
@@ -161,7 +160,6 @@ def test_a_topic_made_anew_stops_its_readers_when_the_broker_forgot_their_offset
     assert_stops(world, readers(world, topic), "was made anew")
 
 
-@pytest.mark.xfail(strict=True, reason="StageRuntime takes an empty state topic for a beginning")
 @pytest.mark.parametrize("stage", ["pairs", "joined"])
 def test_a_state_topic_made_anew_stops_its_stage(stage: str) -> None:
     world = at_rest(1)

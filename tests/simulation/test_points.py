@@ -35,12 +35,14 @@ AWAITS = {
         "self._log.append(self._changed_states())": STATES,
         "self._log.append(entries)": (*STATES, *PROGRESS),
         "self._log.partitions(topic)": ("partitions",),
+        "self._states.check_begun(number, places)": OWN,
         "self._states.claim(number)": OWN,
         "self._states.load(number, token)": OWN,
         "self._resume(place, committed, needed.get(topic))": OWN,
         "self._log.bounds(place)": ("bounds",),
     },
     "runtime/partition.py": {
+        "self._log.bounds(Place(self.topic, number))": ("bounds",),
         "self._log.append([entry])": CLAIM,
         "self._log.read(Place(self.topic, number))": ("read",),
         "self._rewrite(number, [key for key in winners if winners[key] is not latest[key]], "
