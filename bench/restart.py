@@ -2,7 +2,7 @@
 
 The history is made by the pipeline itself, bar by bar, so that state topics hold what a run as
 long would have left. Then trades go on at the market's pace while the worker is ended and another
-is started, and the broker's clock says when the first `orders` of a new decision time stood.
+is started, and the broker's clock says when the first `orders` stood whose candles were new, too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Restarted:
 
     Attributes:
         assigned: Until each stage owned its partitions, by stage.
-        ordered: Until the first `orders` of a new decision time.
+        ordered: Until the first `orders` of a decision time without candles till then.
         processor: Of processor time until then.
     """
 
@@ -107,7 +107,8 @@ async def _restart(
     async with _at_pace(installation, bars):
         await asyncio.sleep(PAUSE)  # the market's pace is the point, not an event
         await installation.end(ending)
-        decided = max(await installation.times("orders"))
+        # What was closed before may be decided by what stood in the topics already.
+        decided = max(await installation.times("candles"))
         begun = time.time()
         await installation.restart(log_level="info")  # which tells who was assigned when
         assigned: dict[str, float] = {}
@@ -135,5 +136,6 @@ async def _at_pace(installation: Installation, bars: Iterator[list[Packed]]) -> 
 
 def _assigned(said: list[str], begun: float) -> Iterator[tuple[str, float]]:
     for line in said:
-        if line.startswith("{") and (event := orjson.loads(line))["event"] == "assigned":
+        if '"event": "assigned"' in line:
+            event = orjson.loads(line[line.index("{") :])  # Faust may have hidden a cursor before
             yield event["stage"], datetime.fromisoformat(event["timestamp"]).timestamp() - begun
