@@ -51,6 +51,10 @@ COMMANDS = {
         "app.commands.backtest:backtest",
         "Run an account over dump files and report what it earned.",
     ),
+    "strategy": (
+        "app.commands.strategy:strategy",
+        "Write strategies of your own, and list those there are.",
+    ),
     "positions": ("app.commands.positions:positions", "Show what the accounts hold."),
     "halt": ("app.commands.operate:halt", "Halt an account: it opens nothing until resumed."),
     "resume": ("app.commands.operate:resume", "Let a halted account open positions again."),

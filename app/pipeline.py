@@ -1,7 +1,12 @@
-"""The flow, as data: every stage in order, what it reads and writes, and its step."""
+"""The flow, as data: every stage in order, what it reads and writes, and its step.
+
+A user's own strategies are loaded as this is imported (`app.authoring`), so whoever knows the flow
+knows them.
+"""
 
 from __future__ import annotations
 
+from app.authoring.loading import load_all
 from app.core.allocation import AllocationMachine, AllocationState
 from app.core.candles import CandleMachine, CandleState
 from app.core.execution import ExecutionMachine, ExecutionState
@@ -21,9 +26,11 @@ def _strategy(name: str) -> Stage:
     return Stage(name, ("candles",), ("signals",), INSTRUMENT, machine, StrategyState)
 
 
-STAGES: tuple[Stage, ...] = (
-    Stage("candles", ("trades",), ("candles",), INSTRUMENT, CandleMachine, CandleState),
-    *(_strategy(name) for name in STRATEGIES),
+EDGES = ("market", "sink")
+"""The agents at the edges: market data writes `trades`, the sink reads every topic."""
+
+_CANDLES = Stage("candles", ("trades",), ("candles",), INSTRUMENT, CandleMachine, CandleState)
+_DECIDING: tuple[Stage, ...] = (
     Stage(
         "portfolio", ("signals", "fills"), ("portfolio",), ACCOUNT, PortfolioMachine, PortfolioState
     ),
@@ -46,5 +53,6 @@ STAGES: tuple[Stage, ...] = (
     ),
 )
 
-EDGES = ("market", "sink")
-"""The agents at the edges: market data writes `trades`, the sink reads every topic."""
+load_all(taken=(_CANDLES.name, *(stage.name for stage in _DECIDING), *EDGES))
+
+STAGES: tuple[Stage, ...] = (_CANDLES, *(_strategy(name) for name in STRATEGIES), *_DECIDING)

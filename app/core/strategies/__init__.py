@@ -1,9 +1,14 @@
-"""Every strategy by name; adding one is adding one module with a `STRATEGY`."""
+"""Every strategy by name: each module here with a `STRATEGY`, and those loaded from outside.
+
+There is this one registry. The pipeline makes its stages of it, so worker, replay, verify and
+backtest know the same strategies; `app.authoring` adds those of a user before it does.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from typing import Any
 
 from app.core.strategies.base import Strategy
@@ -27,3 +32,10 @@ STRATEGIES: dict[str, Strategy[Any, Any]] = {
     for name in sorted(module.name for module in pkgutil.iter_modules(__path__))
     if name not in _COMMON
 }
+
+
+def register(strategies: Iterable[Strategy[Any, Any]]) -> None:
+    """Add strategies from outside; the names stay sorted, whatever order they are found in."""
+    STRATEGIES.update({strategy.name: strategy for strategy in strategies})
+    for name in sorted(STRATEGIES):
+        STRATEGIES[name] = STRATEGIES.pop(name)

@@ -1,7 +1,7 @@
 """What a strategy is: typed parameters and one bar at a time enter, its advice leaves.
 
-A strategy is one module of this package with a `STRATEGY`. `docs/strategies.md` shows how to write
-one.
+A strategy is one module with a `STRATEGY`, of this package or of a user's folder.
+`docs/strategies.md` shows how to write one.
 """
 
 from __future__ import annotations
@@ -46,6 +46,26 @@ class Parameters:
     """
 
     every: int = field(default=1, metadata=within(1, 10_080, "base intervals in one bar"))
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A parameter as a strategy declares it: what a form shows, and what a search may try.
+
+    Attributes:
+        name: Its name in an account's configuration.
+        whole: Whether it is a whole number.
+        default: Its value where none is configured.
+        lowest, highest: Its range, both included.
+        meaning: What it is for.
+    """
+
+    name: str
+    whole: bool
+    default: float
+    lowest: float
+    highest: float
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +151,10 @@ class Strategy(Generic[P, S]):
         """Return how many base intervals the warm-up takes."""
         return self.warmup(parameters) * parameters.every
 
+    def declared(self) -> tuple[Declared, ...]:
+        """Return every parameter with its default, range and meaning, `every` first."""
+        return tuple(_declared(item) for item in dataclasses.fields(self.parameters))
+
     def _number(self, item: dataclasses.Field[Any], text: str) -> float:
         limits: Range = item.metadata["range"]
         whole = isinstance(item.default, int)
@@ -143,3 +167,11 @@ class Strategy(Generic[P, S]):
             f"{'whole number' if whole else 'number'} from {limits.lowest} to {limits.highest} "
             f"({limits.meaning})."
         )
+
+
+def _declared(item: dataclasses.Field[Any]) -> Declared:
+    limits: Range = item.metadata["range"]
+    default: Any = item.default
+    return Declared(
+        item.name, isinstance(default, int), default, limits.lowest, limits.highest, limits.meaning
+    )
