@@ -85,6 +85,7 @@ class MarketIntake:
         owned = {}
         resume = {}
         for place in places:
+            await self._states.check_begun(place.partition, places)
             token = await self._states.claim(place.partition)
             partition, _ = await self._states.load(place.partition, token)
             resume[place] = (await self._log.bounds(place))[0]
