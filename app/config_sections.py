@@ -113,7 +113,7 @@ class Kafka(Section):
     bootstrap: str = "127.0.0.1:9092"
     prefix: TopicPrefix = ""
     replication: Annotated[int, Field(ge=1, le=32_767)] = 1
-    session_timeout: Seconds = 10.0
+    session_timeout: Seconds = 6.0
     security_protocol: SecurityProtocol = "PLAINTEXT"
     sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
     username: str | None = None
