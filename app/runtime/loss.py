@@ -59,7 +59,7 @@ class Loss:
 
 
 @dataclass(slots=True)
-class _Loser:
+class Loser:
     """One partition of a stage that has lost trades, and its part in each instrument."""
 
     loss: Loss
@@ -165,7 +165,7 @@ class Acceptance:
 
     async def _record(self, place: Place, losses: list[Loss]) -> None:
         feeds = await self._feeds(place.partition)
-        losers = [_Loser(loss, *await self._load(loss.stage, place.partition)) for loss in losses]
+        losers = [Loser(loss, *await self._load(loss.stage, place.partition)) for loss in losses]
         await self._follow(place, losers, feeds)
         found: list[Gap] = []
         for key in sorted({key for loser in losers for key in loser.readers}):
@@ -198,7 +198,7 @@ class Acceptance:
         }
 
     async def _follow(
-        self, place: Place, losers: list[_Loser], feeds: Mapping[str, FeedState]
+        self, place: Place, losers: list[Loser], feeds: Mapping[str, FeedState]
     ) -> None:
         """Let each loser take what is left of every instrument that it may have lost input of."""
         for loser in losers:
@@ -212,7 +212,7 @@ class Acceptance:
                     if reader is not None:
                         reader.take(stored.offset, admitted.record)
 
-    async def _require_told(self, loser: _Loser) -> None:
+    async def _require_told(self, loser: Loser) -> None:
         """Refuse where outputs stand that no state holds: made anew, they would differ.
 
         Raises:
