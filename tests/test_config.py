@@ -78,7 +78,7 @@ def test_the_shipped_settings_are_one_paper_account() -> None:
     assert account.allocation.method is AllocationMethod.EQUAL
     assert account.risk.drawdown == Decimal("0.2")
     assert (settings.interval, account.execution.latency) == (60_000, 250)
-    assert settings.kafka.session_timeout == 10.0
+    assert settings.kafka.session_timeout == 6.0
     assert settings.worker.stages[0] == "market"
     assert settings.worker.stages[-1] == "sink"
 
