@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 import pytest
+from rich.console import Console
 
 from app.core.events import (
     Candle,
@@ -28,7 +30,7 @@ from app.core.events import (
 from app.errors import ConfigurationError, LockstepError
 from app.replay.explain import Moment, Node, document, explain, gather_moment, gather_named
 from app.replay.explain.from_topics import TopicArchive
-from app.replay.explain.show import lines
+from app.replay.explain.show import lines, show
 from app.replay.explain.targets import sized
 from app.runtime.codec import decode
 from tests.replay.market import FILLED, GAP, INSTRUMENTS, INTERVAL, A, Market, end
@@ -288,6 +290,38 @@ async def test_the_tree_is_json_and_lines(run: MemoryTopics) -> None:
     assert len(shown) == len(list(walk(tree)))
     assert shown[0].startswith("fill: ")
     assert shown[0].endswith(f"[{told['topic']}/{told['partition']}/{told['offset']}]")
+
+
+async def test_trades_that_retention_took_are_said_to_be_gone(market: Market) -> None:
+    run = await recorded(market, random.Random(2))
+    message, candle = of(run, "candles", Candle)[-1]
+    for place, partition in run.stored.items():
+        if place.topic == "trades":
+            run.gone[place] = len(partition)
+    (trades,) = (await tree_of(run, message.name)).causes
+    assert trades.says.startswith(f"its {candle.trades} trades, ids {candle.first_id} to")
+    assert not trades.facts["exact"]
+
+
+async def test_a_scan_tells_how_far_it_has_come(run: MemoryTopics) -> None:
+    told: list[tuple[str, int, int]] = []
+    archive = TopicArchive(run, lambda *said: told.append(said))
+    await gather_named(archive, of(run, "fills", Fill)[0][0].name)
+    assert {place.partition("/")[0] for place, _, _ in told} >= {"fills", "signals", "trades"}
+    assert all(0 < count <= whole for _, count, whole in told)
+
+
+async def test_a_terminal_shows_a_tree(run: MemoryTopics) -> None:
+    tree = await tree_of(run, of(run, "fills", Fill)[0][0].name)
+    out = io.StringIO()
+    show(tree, Console(file=out, force_terminal=True, width=200, color_system=None))
+    shown = out.getvalue()
+    assert "└──" in shown
+    for each in walk(tree):
+        assert each.kind in shown
+    plain = io.StringIO()
+    show(tree, Console(file=plain, width=40))
+    assert plain.getvalue().splitlines() == list(lines(tree))
 
 
 def test_the_market_has_what_these_tests_need(market: Market) -> None:

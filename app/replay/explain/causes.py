@@ -51,11 +51,13 @@ def order_node(case: Case, order: Row, *, with_fills: bool = True) -> Node:
     fills = case.all("fills", order_id=order["order_id"])
     filled = total([fill["quantity"] for fill in fills])
     outcome = case.one("outcomes", order_id=order["order_id"])
+    done = f"{plain(filled)} were filled in {count(len(fills), 'part')}"
+    done = done if fills else "nothing was filled"
     end = "it still works" if outcome is None else f"{plain(outcome['cancelled'])} were cancelled"
     says = (
         f"{order['strategy']} ordered to {order['side']} {plain(order['quantity'])} "
         f"{base(case, order['instrument'])} at {order['kind']} at {format_time(order.time)}; "
-        f"{plain(filled)} were filled in {count(len(fills), 'part')}, {end}"
+        f"{done}, {end}"
     )
     facts = {name: order[name] for name in ("side", "kind", "quantity", "signal", "epoch")}
     facts |= {"order_id": order["order_id"], "record": order["identity"]}
@@ -112,10 +114,10 @@ def refusal_node(case: Case, refusal: Row) -> Node:
 def _refusal_words(case: Case, refusal: Row) -> str:
     wanted, allowed = refusal["wanted"], refusal["allowed"]
     verb = "sell" if wanted < 0 else "buy"
-    let = f"let {plain(abs(allowed))} through" if allowed else "let nothing through"
+    let = plain(abs(allowed)) if allowed else "nothing"
     return (
-        f"risk {let} of {plain(abs(wanted))} {base(case, refusal['instrument'])} to {verb}, by its "
-        f"limit {refusal['limit_name']}: {refusal['reason']}"
+        f"risk let {let} of {plain(abs(wanted))} {base(case, refusal['instrument'])} to {verb} "
+        f"through, by its limit {refusal['limit_name']}: {refusal['reason']}"
     )
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from app.core.events import Clock, Inbound, Message, Trades
+from app.core.events import Clock, Inbound, Message, Record, Trades
 from app.errors import LockstepError
 from app.replay.explain.archive import Wanted, ordered
 from app.replay.explain.market import closing_of, trades_of
@@ -22,8 +23,17 @@ from app.runtime.codec import DecodeError, decode
 from app.runtime.ports import Place, Stored
 from app.storage.tables import TABLES
 
-NEAR = 20_000
+NEAR = 5_000
 """Records within which a bisection stops: reading on costs less than asking again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Floor:
+    """Something that rises along a topic, and from which value on it is wanted."""
+
+    measure: Callable[[Trades | Clock], int]
+    value: int
+
 
 Tell = Callable[[str, int, int], None]
 """Told of a scan: the partition, how many records were read, how many there are."""
@@ -48,20 +58,21 @@ class TopicArchive:
             scans.setdefault((SOURCES[one.table][0], one.key), []).append(one)
         found: list[Row] = []
         for (topic, key), wants in scans.items():
-            begin = await self._begin(topic, key, min(one.first for one in wants))
+            begin, first = await self._begin(topic, key, _floor(wants))
             made = await self._scan(topic, key, wants, begin)
             # Trades that came late may have led the bisection past what is wanted.
-            found += made if made or not begin else await self._scan(topic, key, wants, 0)
+            again = begin > first and not made
+            found += await self._scan(topic, key, wants, first) if again else made
         return ordered(found)
 
     async def tape(self, candle: Row) -> list[Row]:
         """Return what a candle was made of: trades and gaps of its time, and what closed it."""
         start = candle["time"] - candle["interval_ms"]
-        begin = await self._begin("trades", candle["instrument"], start)
+        begin, first = await self._begin("trades", candle["instrument"], _Floor(_time, start))
         found = await self._tape(candle, begin)
         _, exact = trades_of(candle, tuple(found))
         whole = exact and closing_of(candle, tuple(found)) is not None
-        return found if whole or not begin else await self._tape(candle, 0)
+        return found if whole or begin == first else await self._tape(candle, first)
 
     async def _scan(self, topic: str, key: str, wants: list[Wanted], begin: int) -> list[Row]:
         found: dict[tuple[str, ...], Row] = {}
@@ -77,7 +88,7 @@ class TopicArchive:
         start, stop = candle["time"] - candle["interval_ms"], candle["time"]
         found: dict[tuple[str, ...], Row] = {}
         async for stored in self._records("trades", candle["instrument"], begin):
-            rows = _all_rows(stored)
+            rows = _all_rows(stored, start)
             closed = [row for row in rows if closes(row, candle["origin"])]
             for row in rows:
                 if during(row, start, stop) or row in closed:
@@ -86,12 +97,12 @@ class TopicArchive:
                 break
         return ordered(list(found.values()))
 
-    async def _begin(self, topic: str, key: str, time: int) -> int:
-        """Return where to begin with what is from `time` on; only trades are worth a bisection."""
-        if topic != "trades" or not time:
-            return 0
+    async def _begin(self, topic: str, key: str, floor: _Floor | None) -> tuple[int, int]:
+        """Return where to begin, and where the topic does; only trades are worth a bisection."""
         place, first, end = await self._place(topic, key)
-        return max(await self._bisect(place, first, end, key, time) - NEAR, first)
+        if topic != "trades" or floor is None:
+            return first, first
+        return max(await self._bisect(place, first, end, key, floor) - NEAR, first), first
 
     async def _place(self, topic: str, key: str) -> tuple[Place, int, int]:
         count = await self._recording.partitions(topic)
@@ -111,31 +122,52 @@ class TopicArchive:
                     if stored.key == raw:
                         yield stored
 
-    async def _bisect(self, place: Place, low: int, high: int, key: str, time: int) -> int:
-        """Return an offset before which a key has nothing from `time` on.
+    async def _bisect(self, place: Place, low: int, high: int, key: str, floor: _Floor) -> int:
+        """Return an offset before which a key has nothing from `floor` on.
 
-        Trades come in the order of their times, but for those that are late.
+        Trades come in the order of their ids and times, but for those that are late.
         """
         while high - low > NEAR:
             middle = (low + high) // 2
-            found = await self._time_from(place, key, middle, high)
-            if found is not None and found < time:
+            found = await self._next(place, key, middle, high)
+            if found is not None and floor.measure(found) < floor.value:
                 low = middle
             else:
                 high = middle
         return low
 
-    async def _time_from(self, place: Place, key: str, begin: int, end: int) -> int | None:
-        """Return the time of a key's first trade or clock from an offset on."""
+    async def _next(self, place: Place, key: str, begin: int, end: int) -> Trades | Clock | None:
+        """Return a key's first trades or clock from an offset on."""
         raw = key.encode()
         async with aclosing(_generator(self._recording.chunks(place, begin, end))) as chunks:
             async for chunk in chunks:
                 for stored in chunk:
                     message = _decoded(stored) if stored.key == raw else None
                     if message is not None and isinstance(message.record, Trades | Clock):
-                        time = message.record.time
-                        return time[0] if isinstance(time, tuple) else time
+                        return message.record
         return None
+
+
+def _time(record: Trades | Clock) -> int:
+    return record.time[0] if isinstance(record, Trades) else record.time
+
+
+def _id(record: Trades | Clock) -> int:
+    return record.id[0] if isinstance(record, Trades) else record.last_id
+
+
+def _floor(wants: list[Wanted]) -> _Floor | None:
+    """Return what all that is wanted comes at or after; none where nothing is known."""
+    time = min(one.first for one in wants)
+    if time:
+        return _Floor(_time, time)
+    ids = [
+        number
+        for one in wants
+        for number in one.equal.get("trade_id", ())
+        if isinstance(number, int)
+    ]
+    return _Floor(_id, min(ids)) if len(ids) == len(wants) else None
 
 
 def during(row: Row, start: int, stop: int) -> bool:
@@ -173,11 +205,18 @@ def _rows(stored: Stored, wants: list[Wanted]) -> Iterator[Row]:
             yield row
 
 
-def _all_rows(stored: Stored) -> list[Row]:
+def _all_rows(stored: Stored, start: int = 0) -> list[Row]:
+    """Return the rows of a record; of trades or a clock that end before a time none."""
     message = _decoded(stored)
-    if message is None:
+    if message is None or _ends_before(message.record, start):
         return []
     return rows_of(Inbound(message, stored.topic, stored.partition, stored.offset))
+
+
+def _ends_before(record: Record, time: int) -> bool:
+    if isinstance(record, Trades):
+        return max(record.time) < time
+    return isinstance(record, Clock) and record.time < time
 
 
 def _may_fit(fields: dict[str, Any], wanted: Wanted) -> bool:

@@ -19,7 +19,7 @@ def candle_node(case: Case, candle: Row) -> Node:
     """Return a candle with its trades, the gaps that touch it, and what closed it."""
     tape = case.tapes.get(candle["identity"], ())
     trades, exact = trades_of(candle, tape)
-    causes = [_trades_node(candle, trades, exact=exact)] if trades else []
+    causes = [_trades_node(candle, trades, exact=exact)] if trades else _gone(candle)
     causes += [gap_node(row) for row in tape if row.table == "gaps"]
     closing = closing_of(candle, tape)
     if closing is not None and closing.table != "gaps":
@@ -121,7 +121,7 @@ def _candle_words(candle: Row) -> str:
     prices = "/".join(plain(candle[name]) for name in ("open", "high", "low", "close"))
     made = f"{count(candle['trades'], 'trade')}, volume {plain(candle['volume'])}"
     if candle["trades"]:
-        made += f", ids {candle['first_id']} to {candle['last_id']}"
+        made += f", ids {run_words([(candle['first_id'], candle['last_id'])])}"
     flaw = "" if candle["complete"] else "; incomplete: a gap touches it"
     later = f"; revision {candle['revision']}, with late trades" if candle["revision"] else ""
     return f"candle {when} of {candle['instrument']} o/h/l/c {prices}, {made}{flaw}{later}"
@@ -143,6 +143,17 @@ def _trades_node(candle: Row, trades: list[Row], *, exact: bool) -> Node:
     return Node(
         "trades", f"trades/{candle['instrument']}/{ids[0][0]}", says, trades[0].time, place, facts
     )
+
+
+def _gone(candle: Row) -> list[Node]:
+    """Return what stands for the trades of a candle that are not there any more."""
+    if not candle["trades"]:
+        return []
+    says = (
+        f"its {count(candle['trades'], 'trade')}, ids {candle['first_id']} to {candle['last_id']}, "
+        f"are not here: retention took them, or they were never put here"
+    )
+    return [Node("trades", "", says, facts={"ids": [], "offsets": [], "exact": False})]
 
 
 def _closing_node(candle: Row, closing: Row) -> Node:
