@@ -51,6 +51,10 @@ COMMANDS = {
         "app.commands.backtest:backtest",
         "Run an account over dump files and report what it earned.",
     ),
+    "check-lookahead": (
+        "app.commands.check_lookahead:check_lookahead",
+        "Prove that no decision leans on what comes later.",
+    ),
     "strategy": (
         "app.commands.strategy:strategy",
         "Write strategies of your own, and list those there are.",

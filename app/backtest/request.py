@@ -8,7 +8,8 @@ from pathlib import Path
 from app import config
 from app.backtest import settings
 from app.backtest.run import Request
-from app.backtest.source import Topics, files
+from app.backtest.source import files
+from app.backtest.topics import Topics
 from app.backtest.words import Override, dumps, overrides
 from app.errors import ConfigurationError
 from app.market.extent import rows

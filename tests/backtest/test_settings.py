@@ -9,7 +9,7 @@ import pytest
 
 from app.backtest import settings
 from app.backtest.settings import Setup, Values
-from app.backtest.source import overridden
+from app.backtest.topics import overridden
 from app.backtest.words import overrides
 from app.core.strategies import STRATEGIES
 from app.errors import ConfigurationError
