@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app import config
-from app.backtest import settings
+from app.backtest import grid, settings
 from app.backtest.run import Request
-from app.backtest.source import files
+from app.backtest.search import Plan, plan
+from app.backtest.settings import Setup
+from app.backtest.source import Files, files
 from app.backtest.topics import Topics
-from app.backtest.words import Override, dumps, overrides
+from app.backtest.words import dumps, overrides
 from app.errors import ConfigurationError
 from app.market.extent import rows
-from app.market.importing import Dump
 from app.times import format_time, parse_time
 
 
@@ -50,39 +52,54 @@ def request(words: Words, folder: Path | None = None) -> Asked:
     Raises:
         ConfigurationError: They contradict each other, or something they name is wrong.
     """
-    start, end = _span(words)
-    changes = overrides(words.settings)
-    given = dumps(words.files, words.instruments, words.named)
     if words.topics:
-        return Asked(_of_topics(words, given, changes, (start, end), folder), None)
+        return Asked(_of_topics(words, folder), None)
+    source, setup = _of_files(words)
+    return Asked(Request(source, None, folder, setup.notes), _rows(source))
+
+
+def search_request(
+    words: Words, ranges: Sequence[str], *, most: int, windows: int, seed: int
+) -> Plan:
+    """Return the search that words ask for; `most` combinations at most.
+
+    Raises:
+        ConfigurationError: As `request`, or nothing that is searched fits.
+    """
+    if words.topics:
+        raise ConfigurationError("--search reads files, and --topics was given: give dump files.")
+    axes = grid.axes(ranges)
+    source, setup = _of_files(words)
+    changes = overrides(words.settings)
+    return plan(source, setup.values, changes, axes, most=most, windows=windows, seed=seed)
+
+
+def _of_files(words: Words) -> tuple[Files, Setup]:
+    start, end = _span(words)
+    given = dumps(words.files, words.instruments, words.named)
     if not given:
         raise ConfigurationError(
             "there is nothing to run: name dump files, as BTCUSDT-trades-2021-01-08.csv, or "
             "--topics."
         )
-    setup = settings.setup(
-        settings.read(words.config), [dump.instrument for dump in given], changes
-    )
-    source = files(given, setup, start, end)
-    every = [path for dump in given for path in dump.files]
-    return Asked(Request(source, None, folder, setup.notes), rows(every))
+    names = [dump.instrument for dump in given]
+    setup = settings.setup(settings.read(words.config), names, overrides(words.settings))
+    return files(given, setup, start, end), setup
 
 
-def _of_topics(
-    words: Words,
-    given: list[Dump],
-    changes: list[Override],
-    span: tuple[int | None, int | None],
-    folder: Path | None,
-) -> Request:
-    if given or words.config is not None:
+def _rows(source: Files) -> int | None:
+    return rows([path for dump in source.dumps for path in dump.files])
+
+
+def _of_topics(words: Words, folder: Path | None) -> Request:
+    if words.config is not None or words.files or words.named or words.instruments:
         what = "--config" if words.config is not None else "a file"
         raise ConfigurationError(
             f"--topics and {what} were both given: a run has its own trades and accounts; change "
             f"them with --set."
         )
-    start, end = span
-    source = Topics(config.load().kafka, start, end, tuple(changes))
+    start, end = _span(words)
+    source = Topics(config.load().kafka, start, end, tuple(overrides(words.settings)))
     return Request(source, start, folder)
 
 

@@ -64,12 +64,14 @@ class Setup:
         interval: The base interval, milliseconds.
         market: How market data becomes records.
         accounts: Those that trade.
+        values: What the overrides were laid over.
         notes: What a reader of the report should know of them.
     """
 
     interval: int
     market: Market
     accounts: tuple[Account, ...]
+    values: Values
     notes: tuple[str, ...] = ()
 
 
@@ -131,7 +133,7 @@ def setup(values: Values, instruments: Sequence[str], overrides: Sequence[Overri
         raise ConfigurationError(
             f"no account of {values.place} trades {untraded[0]}: add it to the instruments of one."
         )
-    return Setup(interval, market, tuple(taking), tuple(notes))
+    return Setup(interval, market, tuple(taking), values, tuple(notes))
 
 
 def checked(

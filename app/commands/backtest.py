@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,12 +65,51 @@ def words(options: dict[str, Any]) -> Words:
     return Words(**{name: options.pop(name) for name in names})
 
 
+_SEARCH: tuple[Callable[[Command], Command], ...] = (
+    click.option(
+        "--search",
+        "ranges",
+        multiple=True,
+        metavar="KEY[=RANGE]",
+        help="Try values: ….macd.fast=5:20, =0.1:0.9:0.2, =5,8,13, or all that it declares.",
+    ),
+    click.option(
+        "--trials",
+        type=click.IntRange(min=1),
+        default=200,
+        show_default=True,
+        help="Of a search: combinations at most; of more, so many are drawn.",
+    ),
+    click.option(
+        "--windows",
+        type=click.IntRange(1, 100),
+        default=4,
+        show_default=True,
+        help="Of a search: steps of the walk forward.",
+    ),
+    click.option(
+        "--seed", type=int, default=1, show_default=True, help="Of a search: decides the draw."
+    ),
+    click.option(
+        "--processes", type=click.IntRange(1, 256), help="Of a search: as many as there are cores."
+    ),
+)
+
+
+def search_options(command: Command) -> Command:
+    """Add the options of a search."""
+    for add in reversed(_SEARCH):
+        command = add(command)
+    return command
+
+
 @click.command()
 @inputs
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Write the report's files here."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print report.json.")
+@search_options
 def backtest(*, out: Path | None, as_json: bool, **options: Any) -> None:
     """Run an account over dump files and report what it earned.
 
@@ -77,8 +117,40 @@ def backtest(*, out: Path | None, as_json: bool, **options: Any) -> None:
     else. TIME is like 2019-10-11T12:00Z; of files, what is before --from is history to warm up on.
     """
     said = words(options)
-    report = _run(said, out)
-    _say(report, out, as_json=as_json)
+    if options["ranges"]:
+        _search(said, out, options, as_json=as_json)
+    else:
+        _say(_run(said, out), out, as_json=as_json)
+
+
+def _search(said: Words, out: Path | None, options: dict[str, Any], *, as_json: bool) -> None:
+    """Search, and say what was found, also where it was interrupted."""
+    from app.backtest import search_view  # noqa: PLC0415 - help loads nothing
+    from app.backtest.journal import Journal  # noqa: PLC0415
+    from app.backtest.progress import Meter  # noqa: PLC0415
+    from app.backtest.request import search_request  # noqa: PLC0415
+    from app.backtest.search import outcome, search  # noqa: PLC0415
+
+    plan = search_request(
+        said,
+        options["ranges"],
+        most=options["trials"],
+        windows=options["windows"],
+        seed=options["seed"],
+    )
+    journal = Journal(out, plan.terms())
+    processes = options["processes"] or len(os.sched_getaffinity(0))
+    interrupted = False
+    with Meter("search", "combinations", len(plan.accounts)) as meter:
+        try:
+            search(plan, journal, processes, meter.tell)
+        except KeyboardInterrupt:
+            interrupted = True
+    found = outcome(plan, journal)
+    search_view.show(plan, found, out, as_json=as_json)
+    if interrupted:
+        click.echo(search_view.stopped(found, out), err=True)
+        raise KeyboardInterrupt
 
 
 def _run(said: Words, out: Path | None) -> Report:
