@@ -9,59 +9,106 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.errors import DifferenceError
+from app.errors import ConfigurationError, DifferenceError, LockstepError
 
 if TYPE_CHECKING:
     from app.replay.verify import Difference, Verdict
 
+SHOWN = 3
+"""Stages' keys that a sentence names; of more it says how many."""
+
 
 @click.command()
+@click.option("--from", "start", metavar="TIME", help="Start at the snapshots before then.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def verify(*, as_json: bool) -> None:
-    """Prove that every record of the run follows from its inputs."""
-    verdict = asyncio.run(_verify())
+def verify(*, start: str | None, as_json: bool) -> None:
+    """Prove that every record of the run follows from its inputs.
+
+    TIME is like 2019-10-11T12:00Z. Ends with 3 where a record differs, with 1 where a part of the
+    run could not be compared.
+    """
+    verdict = asyncio.run(_verify(_moment(start)))
     if as_json:
         click.echo(json.dumps(asdict(verdict)))
     else:
         _say(verdict)
-    if verdict.differences:
+    if verdict.different:
         raise DifferenceError(
-            f"{len(verdict.differences)} records are not what their inputs make of them; the first "
-            f"is {verdict.differences[0].name}."
+            f"{verdict.different} records are not what their inputs make of them; the first is "
+            f"{verdict.differences[0].name}."
         )
+    if verdict.unproven:
+        raise LockstepError(incomplete(verdict))
 
 
-async def _verify() -> Verdict:
-    from app.config import load  # noqa: PLC0415 - help loads nothing
-    from app.pipeline import STAGES  # noqa: PLC0415
-    from app.replay.verify import verify as compare  # noqa: PLC0415
-    from app.runtime.kafka import KafkaLog  # noqa: PLC0415
+def _moment(text: str | None) -> int | None:
+    from app.times import parse_time  # noqa: PLC0415 - help loads nothing
 
-    kafka = load().kafka
-    log = KafkaLog(kafka.bootstrap, kafka.prefix, **kafka.security())
-    await log.start(reading_only=True)
     try:
-        return await compare(log, STAGES)
-    finally:
-        await log.stop()
+        return None if text is None else parse_time(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--from: {error}.") from error
+
+
+async def _verify(time: int | None) -> Verdict:
+    from app.backtest.progress import Meter  # noqa: PLC0415 - help loads nothing
+    from app.config import load  # noqa: PLC0415
+    from app.pipeline import STAGES  # noqa: PLC0415
+    from app.replay.sources.kafka import KafkaRecording  # noqa: PLC0415
+    from app.replay.verify import verify as compare  # noqa: PLC0415
+    from app.replay.verify import volume  # noqa: PLC0415
+
+    async with KafkaRecording(load().kafka) as recording:
+        with Meter("verify", "records", await volume(recording, STAGES)) as meter:
+            return await compare(recording, STAGES, time, meter.tell)
+
+
+def incomplete(verdict: Verdict) -> str:
+    """Return, in one sentence, what could not be compared, and why."""
+    senders = list(verdict.unproven)
+    shown = ", ".join(senders[:SHOWN])
+    if len(senders) > SHOWN:
+        shown += f" and {len(senders) - SHOWN} others"
+    if not verdict.truncated:
+        return (
+            f"{shown} could not be stepped to the end, though no record differs: "
+            f"{verdict.unproven[senders[0]]}"
+        )
+    inputs = ", ".join(f"{place} at offset {first}" for place, first in verdict.truncated.items())
+    return (
+        f"{shown} could not be compared: retention has taken the beginning of their inputs "
+        f"({inputs}), and no snapshot since then is left; the next are written at 00:00 UTC, so "
+        f"verify again after that. What could be compared is equal."
+    )
 
 
 def _say(verdict: Verdict) -> None:
     for difference in verdict.differences[:1]:
         _say_difference(difference)
-    if not verdict.differences:
+    if not verdict.differences and not verdict.unproven:
         counts = ", ".join(
             f"{topic} {count} {verdict.digests[topic]}" for topic, count in verdict.counts.items()
         )
-        click.echo(f"equal: {sum(verdict.counts.values())} records ({counts})")
+        click.echo(f"equal{_since(verdict)}: {sum(verdict.counts.values())} records ({counts})")
     if verdict.repeats:
-        click.echo(f"{verdict.repeats} records stand twice, with the same bytes.", err=True)
+        click.echo(f"{verdict.repeats} records stand twice.", err=True)
     if verdict.pending:
         click.echo(f"{verdict.pending} records at the end are not written yet.", err=True)
+    if verdict.gone:
+        click.echo(f"{verdict.gone} records were made that retention has taken.", err=True)
+
+
+def _since(verdict: Verdict) -> str:
+    from app.times import format_time  # noqa: PLC0415 - help loads nothing
+
+    if verdict.since is None:
+        return ""
+    gone = "; before that the log is gone" if verdict.truncated else ""
+    return f", verified from {format_time(verdict.since)}{gone}"
 
 
 def _say_difference(difference: Difference) -> None:
-    from app.times import format_time  # noqa: PLC0415
+    from app.times import format_time  # noqa: PLC0415 - help loads nothing
 
     click.echo(f"first difference: {difference.name} at {format_time(difference.time)}")
     click.echo(f"  stands at  {difference.place or 'nowhere: it is missing'}")

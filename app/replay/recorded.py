@@ -1,93 +1,117 @@
-"""A log enters; what stands on its topics leaves, each record once, by name."""
+"""A run's topics enter; what stands there leaves piece by piece, in event-time order."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping
 
-from app.core.events import Inbound, Message
+from app.core.events import Identity, Inbound, Message
 from app.core.flow import Stage
-from app.runtime.admission import admit
-from app.runtime.codec import decode
-from app.runtime.ports import Log, Place, Stored
+from app.replay.cut import KeyState
+from app.replay.sources.topics import Recording
+from app.runtime.admission import OwnRecordError, admit
+from app.runtime.codec import DecodeError, decode
+from app.runtime.ports import Place, Stored
 
+_IDENTITY = re.compile(rb'\{"type":"[a-z_]+","id":"([^"\\]+)"')
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A derived record as it was recorded first, and where."""
-
-    place: Place
-    offset: int
-    value: bytes
-
-
-@dataclass(slots=True)
-class Recorded:
-    """The derived records of one topic.
-
-    Attributes:
-        kept: By name, in the order of their partitions.
-        repeats: How many records stood there again.
-        altered: Repeats with other bytes than the first.
-        last: The highest number of each sender to each destination.
-    """
-
-    kept: dict[str, Kept] = field(default_factory=dict)
-    repeats: int = 0
-    altered: list[Kept] = field(default_factory=list)
-    last: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def add(self, stored: Stored) -> None:
-        """Take one record as read; what has no identity was not made by a stage."""
-        message = decode(stored.value)
-        identity = message.identity
-        if identity is None:
-            return
-        kept = Kept(Place(stored.topic, stored.partition), stored.offset, stored.value or b"")
-        first = self.kept.setdefault(message.name, kept)
-        if first is not kept:
-            self.repeats += 1
-            if first.value != kept.value:
-                self.altered.append(kept)
-        line = (identity.sender, identity.destination)
-        self.last[line] = max(identity.number, self.last.get(line, 0))
-
-
-async def read_topic(log: Log, topic: str) -> Recorded:
-    """Return the derived records of a topic; foreign bytes among them are left out."""
-    recorded = Recorded()
-    for number in range(await log.partitions(topic)):
-        for stored in await log.read(Place(topic, number)):
-            if b'"id":"' in (stored.value or b"")[:200]:
-                recorded.add(stored)
-    return recorded
-
-
-async def inputs(log: Log, stage: Stage, number: int) -> Iterator[tuple[str, Inbound]]:
-    """Return the inputs of one partition of a stage with their keys, in event-time order.
-
-    Each topic keeps its own order, commands among the signals theirs; between topics the order
-    makes no difference to any output, so the one that needs the least memory is taken.
-    """
-    lanes = []
-    for rank, topic in enumerate(stage.inputs):
-        stored = await log.read(Place(topic, number))
-        lanes.append(_lane(stage, rank, stored))
-    return ((key, inbound) for _, _, key, inbound in heapq.merge(*lanes, key=lambda lane: lane[:2]))
-
-
-def _lane(stage: Stage, rank: int, stored: list[Stored]) -> Iterator[tuple[int, int, str, Inbound]]:
-    time = 0
-    for entry in stored:
-        admitted = admit(entry, stage)
-        if isinstance(admitted, Message):
-            time = max(time, event_time(admitted))
-            inbound = Inbound(admitted, entry.topic, entry.partition, entry.offset)
-            yield time, rank, (entry.key or b"").decode(), inbound
+_Item = tuple[int, str, Inbound]
 
 
 def event_time(message: Message) -> int:
     """Return a record's own time, milliseconds since the epoch UTC; 0 where it has none."""
     time = getattr(message.record, "time", 0)
     return int(time[-1] if isinstance(time, tuple) else time)
+
+
+def identity_of(value: bytes | None) -> Identity | None:
+    """Return the identity of a derived record; none for what entered, and for other bytes."""
+    raw = value or b""
+    found = _IDENTITY.match(raw)
+    try:
+        if found is not None:
+            return Identity.parse(found[1].decode())
+        # Another form of the same record, as no stage writes it, is still that record.
+        return decode(raw).identity if b'"id"' in raw[:200] else None
+    except (DecodeError, ValueError):
+        return None
+
+
+async def inputs(
+    recording: Recording,
+    stage: Stage,
+    bounds: Mapping[Place, tuple[int, int]],
+    states: Mapping[str, KeyState],
+) -> AsyncGenerator[tuple[str, Inbound], None]:
+    """Yield a stage's inputs with their keys, in event-time order.
+
+    Each topic keeps its own order, commands among the signals theirs; between topics the order
+    makes no difference to any output, so the one that needs the least memory is taken.
+
+    Args:
+        recording: The run.
+        stage: The stage.
+        bounds: Of each input partition, where to read from and to.
+        states: What is stepped from a snapshot: what its state is past is left out.
+    """
+    floors = {key.encode(): state.needs for key, state in states.items()}
+    lanes = [_Lane(recording, stage, place, bounds[place], floors) for place in bounds]
+    # Fields: time, the lane's rank, which decides at one time.
+    heap = [(lane.item[0], rank) for rank, lane in enumerate(lanes) if await lane.advance()]
+    heapq.heapify(heap)
+    while heap:
+        _, rank = heap[0]
+        lane = lanes[rank]
+        _, key, inbound = lane.item
+        yield key, inbound
+        if await lane.advance():
+            heapq.heapreplace(heap, (lane.item[0], rank))
+        else:
+            heapq.heappop(heap)
+
+
+class _Lane:
+    """One input partition; `item` is what comes next."""
+
+    item: _Item
+
+    def __init__(
+        self,
+        recording: Recording,
+        stage: Stage,
+        place: Place,
+        bounds: tuple[int, int],
+        floors: Mapping[bytes, Mapping[str, int]],
+    ) -> None:
+        self._stage = stage
+        self._floors = floors
+        self._time = 0
+        self._chunks = aiter(recording.chunks(place, *bounds))
+        self._items: Iterator[_Item] = iter(())
+
+    async def advance(self) -> bool:
+        """Go to the next record; return whether there is one."""
+        while True:
+            item = next(self._items, None)
+            if item is not None:
+                self.item = item
+                return True
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                return False
+            self._items = self._admitted(chunk)
+
+    def _admitted(self, chunk: list[Stored]) -> Iterator[_Item]:
+        for stored in chunk:
+            key = stored.key or b""
+            if stored.offset < self._floors.get(key, {}).get(stored.topic, 0):
+                continue
+            try:
+                admitted = admit(stored, self._stage)
+            except OwnRecordError:
+                continue  # what was there instead is missing at its stage's turn, which names it
+            if isinstance(admitted, Message):
+                self._time = max(self._time, event_time(admitted))
+                inbound = Inbound(admitted, stored.topic, stored.partition, stored.offset)
+                yield self._time, key.decode(), inbound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
@@ -34,11 +34,18 @@ class RecordedLog:
     def put(self, topic: str, key: str, value: bytes) -> None:
         self._log.put(Entry(topic, key.encode(), value))
 
-    async def read(self, place: Place, start: int | None = None) -> list[Stored]:
-        return self._log.stored(place, start or 0)
+    async def chunks(self, place: Place, start: int, stop: int) -> AsyncIterator[list[Stored]]:
+        for begin in range(start, stop, 7):
+            yield self._log.stored(place, begin, min(7, stop - begin))
+
+    async def bounds(self, place: Place) -> tuple[int, int]:
+        return await self._log.bounds(place)
 
     async def partitions(self, topic: str) -> int:
         return await self._log.partitions(topic)
+
+    def partition_for(self, key: bytes, partitions: int) -> int:
+        return self._log.partition_for(key, partitions)
 
 
 @pytest.fixture(scope="module")
