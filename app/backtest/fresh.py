@@ -50,7 +50,7 @@ def run(call: Call) -> Any:
     """Return what the function returned.
 
     Raises:
-        LockstepError: The function raised one; with the same sentence.
+        LockstepError: The function raised one; with the same sentence and exit code.
         FailedError: It raised anything else, or the process died.
     """
     context = multiprocessing.get_context("spawn")
@@ -69,7 +69,10 @@ def run(call: Call) -> Any:
         process.join()
         ours.close()
     if kind == "refused":
-        raise LockstepError(value)
+        sentence, code = value
+        error = LockstepError(sentence)
+        error.exit_code = code
+        raise error
     if kind == "failed":
         raise FailedError(value)
     return value
@@ -109,6 +112,6 @@ def _work(
     except KeyboardInterrupt:
         return
     except LockstepError as error:
-        connection.send(("refused", str(error)))
+        connection.send(("refused", (str(error), error.exit_code)))
     except Exception:  # noqa: BLE001 - handed to the process that waits
         connection.send(("failed", traceback.format_exc()))

@@ -27,7 +27,8 @@ from app.backtest.topics import Topics
 from app.backtest.trace import Place, Rows, difference
 from app.backtest.tracing import Whole
 from app.backtest.warmup import convergences
-from app.errors import LockstepError
+from app.core.strategies import STRATEGIES
+from app.errors import UNREACHABLE, LockstepError
 
 OTHER_SEED = 2
 STARTS = (4, 3, 2)  # a later start is at one fourth, third and half of the time
@@ -204,8 +205,11 @@ def _cut(source: Source, found: Whole, time: int) -> Finding | None:
     with _ending(source, time) as (shorter, hidden):
         try:
             rows, settled = _made("part", shorter, hidden=hidden)
-        except FailedError as error:
-            reason = str(error).strip().splitlines()[-1]
+        except (FailedError, LockstepError) as error:
+            if isinstance(error, LockstepError) and error.exit_code == UNREACHABLE:
+                raise
+            # The whole run did not fail, so it is what comes later that was missed.
+            reason = str(error).strip().splitlines()[-1].rstrip(".")
             return Finding(LATER, _culprit(str(error)), time, cut=time, failure=reason)
         place = difference(found.rows, rows, settled)
         if place is None:
@@ -229,11 +233,10 @@ def _ending(source: Source, time: int) -> Iterator[tuple[Source, dict[Path, Path
         yield replace(source, dumps=left.dumps), before.hidden
 
 
-def _culprit(trace: str) -> str:
-    """Return the strategy that a traceback ends in; empty where it is none."""
-    marker = "strategies/"
-    lines = [line for line in trace.splitlines() if marker in line and '.py"' in line]
-    return lines[-1].rpartition(marker)[2].partition(".py")[0] if lines else ""
+def _culprit(text: str) -> str:
+    """Return the strategy whose file an error names last; empty where it names none."""
+    named = [(text.rfind(f"{name}.py"), name) for name in STRATEGIES if f"{name}.py" in text]
+    return max(named, default=(0, ""))[1]
 
 
 def _explained(kind: str, place: Place, first: list[bytes], other: list[bytes]) -> Finding:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+import app.pipeline  # noqa: F401 - knows a user's own strategies, too
 from app import config, config_checks
 from app.backtest import defaults
 from app.backtest.words import Override

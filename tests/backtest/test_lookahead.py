@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,34 +14,26 @@ import pytest
 import app
 from tests.replay.test_ring import DAY
 
-PACKAGE = Path(app.__file__).parent
-CHEATS = Path(__file__).parent / "strategies"
+CHECKOUT = Path(app.__file__).parent.parent
+STRATEGIES = Path(__file__).parent / "strategies"
 MAIN = "import sys; from app.cli import run\nif __name__ == '__main__': sys.exit(run(sys.argv[1:]))"
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the package, its own strategies and the cheats."""
-    folder = tmp_path_factory.mktemp("checkout")
-    skipped = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(PACKAGE, folder / "app", ignore=skipped, copy_function=os.symlink)
-    shutil.copytree(PACKAGE.parent / "deploy" / "config", folder / "deploy" / "config")
-    for cheat in CHEATS.glob("*.py"):
-        (folder / "app" / "core" / "strategies" / cheat.name).symlink_to(cheat)
-    return folder
-
-
 def check(
-    checkout: Path, *words: str, strategy: str = "", cuts: int = 2, file: Path = DAY
+    strategy: str, *words: str, cuts: int = 2, setting: str = ""
 ) -> tuple[int, dict[str, Any], str]:
     """Return the exit code, the JSON document and what was said of it."""
-    command = [sys.executable, "-c", MAIN, "check-lookahead", str(file), "--json"]
-    command += ["--cuts", str(cuts), *words]
-    if strategy:
-        command += ["--set", f"accounts.paper.strategies={{{strategy}: {{}}}}"]
-    environment = {**os.environ, "PYTHONPATH": str(checkout), "PEEK": str(file)}
+    command = [sys.executable, "-c", MAIN, "check-lookahead", str(DAY), "--json", *words]
+    command += ["--cuts", str(cuts), "--set"]
+    command += [f"accounts.paper.strategies={setting or f'{{{strategy}: {{}}}}'}"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(CHECKOUT),
+        "LOCKSTEP_STRATEGIES": str(STRATEGIES / f"{strategy}.py"),
+        "PEEK": str(DAY),
+    }
     done = subprocess.run(  # noqa: S603 - our own code
-        command, capture_output=True, text=True, env=environment, check=False, cwd=checkout
+        command, capture_output=True, text=True, env=environment, check=False
     )
     return done.returncode, json.loads(done.stdout), done.stderr
 
@@ -63,10 +54,8 @@ HALF_AN_HOUR = ("--from", "2019-10-11T12:00Z", "--to", "2019-10-11T12:30Z")
         ("ordering", "is not the same twice", "reason"),
     ],
 )
-def test_a_cheat_is_caught_by_name_time_and_field(
-    checkout: Path, strategy: str, kind: str, field: str
-) -> None:
-    code, verdict, error = check(checkout, *HALF_AN_HOUR, strategy=strategy)
+def test_a_cheat_is_caught_by_name_time_and_field(strategy: str, kind: str, field: str) -> None:
+    code, verdict, error = check(strategy, *HALF_AN_HOUR)
     finding = verdict["finding"]
     assert code == 3, error
     assert (finding["kind"], finding["stage"]) == (kind, strategy)
@@ -78,10 +67,18 @@ def test_a_cheat_is_caught_by_name_time_and_field(
         assert finding["cut"] in verdict["cuts"]
 
 
-def test_the_strategies_that_come_with_it_pass_and_tell_their_warm_up(checkout: Path) -> None:
+def test_one_that_fails_without_what_comes_later_is_caught() -> None:
+    code, verdict, error = check("demanding", *HALF_AN_HOUR, cuts=1)
+    assert code == 3, error
+    assert verdict["finding"]["stage"] == "demanding"
+    assert "it failed (" in error
+    assert "IndexError: list index out of range" in error
+
+
+def test_honest_ones_pass_and_tell_their_warm_up() -> None:
     words = ("--from", "2019-10-11T08:00Z", "--to", "2019-10-11T15:50Z")
-    setting = ("--set", "accounts.paper.strategies={macd: {}, momentum: {}, counting: {}}")
-    code, verdict, error = check(checkout, *words, *setting, cuts=2)
+    setting = "{macd: {}, momentum: {}, counting: {}}"
+    code, verdict, error = check("counting", *words, setting=setting)
     assert (code, verdict["finding"], len(verdict["cuts"])) == (0, None, 2), error
     assert verdict["decisions"] > 470 * 6
     assert len(verdict["starts"]) == 3
