@@ -29,7 +29,7 @@ OFFSETS = ("commands_through",)
 """Fields of states that hold an offset: where repeats stand they are other ones."""
 
 
-@functools.lru_cache(maxsize=20_000)
+@functools.lru_cache(maxsize=2_000)  # more would fill the memory in a long campaign
 def remembered(raw: bytes) -> Message:
     """Decode bytes that have been decoded before: every schedule makes the same records."""
     return decode(raw)
