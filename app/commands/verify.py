@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -14,20 +15,25 @@ from app.errors import ConfigurationError, DifferenceError, LockstepError
 if TYPE_CHECKING:
     from app.replay.verify import Difference, Verdict
 
+PAUSE = 10.0
+"""Seconds from one look at what has come to the next, where it follows."""
+
 SHOWN = 3
 """Stages' keys that a sentence names; of more it says how many."""
 
 
 @click.command()
 @click.option("--from", "start", metavar="TIME", help="Start at the snapshots before then.")
+@click.option("--follow", "following", is_flag=True, help="Go on as the topics grow.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def verify(*, start: str | None, as_json: bool) -> None:
+def verify(*, start: str | None, following: bool, as_json: bool) -> None:
     """Prove that every record of the run follows from its inputs.
 
     TIME is like 2019-10-11T12:00Z. Ends with 3 where a record differs, with 1 where a part of the
     run could not be compared.
     """
-    verdict = asyncio.run(_verify(_moment(start)))
+    time = _moment(start)
+    verdict = asyncio.run(_follow(time, as_json=as_json) if following else _verify(time))
     if as_json:
         click.echo(json.dumps(asdict(verdict)))
     else:
@@ -61,6 +67,46 @@ async def _verify(time: int | None) -> Verdict:
     async with KafkaRecording(load().kafka) as recording:
         with Meter("verify", "records", await volume(recording, STAGES)) as meter:
             return await compare(recording, STAGES, time, meter.tell)
+
+
+async def _follow(time: int | None, *, as_json: bool) -> Verdict:
+    """Say how far it has come, till something differs or can't be compared; return that verdict."""
+    from app.backtest.progress import Meter  # noqa: PLC0415 - help loads nothing
+    from app.config import load  # noqa: PLC0415
+    from app.pipeline import STAGES  # noqa: PLC0415
+    from app.replay.sources.kafka import KafkaRecording  # noqa: PLC0415
+    from app.replay.verify import Verdict, follow  # noqa: PLC0415
+
+    last = Verdict()
+    try:
+        async with AsyncExitStack() as stack:
+            recording = await stack.enter_async_context(KafkaRecording(load().kafka))
+            meter = stack.enter_context(Meter("verify", "records", None))
+            rounds = await stack.enter_async_context(
+                aclosing(follow(recording, STAGES, time, meter.tell))
+            )
+            async for verdict in rounds:
+                if verdict.different or verdict.unproven:
+                    return verdict
+                before, last = last.through or 0, verdict
+                if (verdict.through or 0) > before:
+                    click.echo(json.dumps(asdict(verdict)) if as_json else so_far(verdict))
+                await asyncio.sleep(PAUSE)
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        # A signal is an exception where it strikes: here, or in the loop, which cancels this then.
+        click.echo(f"stopped: {so_far(last)}", err=True)
+        raise
+    return last
+
+
+def so_far(verdict: Verdict) -> str:
+    """Return, in one line, what was found equal."""
+    from app.times import format_time  # noqa: PLC0415 - help loads nothing
+
+    count = sum(verdict.counts.values())
+    if not verdict.through:
+        return f"{count} records are equal"
+    return f"{count} records are equal, through {format_time(verdict.through)}"
 
 
 def incomplete(verdict: Verdict) -> str:

@@ -15,12 +15,12 @@ from app.core.events import Identity, Inbound, Message
 from app.core.flow import HoleError, Machine, Stage
 from app.pipeline import STAGES
 from app.replay.recorded import event_time
-from app.replay.verify import Verdict, verify, volume
+from app.replay.verify import Verdict, follow, verify, volume
 from app.replay.verify.lines import Line, hash_of
 from app.replay.verify.starting import starts
 from app.runtime.admission import admit
 from app.runtime.codec import decode, encode
-from app.runtime.ports import Place, Stored
+from app.runtime.ports import Entry, Place, Stored
 from tests.replay.market import INTERVAL, Market, end
 from tests.replay.recording import PARTITIONS, MemoryTopics, recorded
 from tests.replay.test_ring import TOPICS
@@ -285,3 +285,80 @@ async def test_no_more_is_read_ahead_than_stands_in_another_order(
     verdict = await verify(run, STAGES)
     assert verdict.differences == []
     assert 0 < most < sum(verdict.counts.values()) / 10
+
+
+class Growing(MemoryTopics):
+    """A run as it grew: only its first `count` records are there yet."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        super().__init__()
+        self._entries = entries
+
+    def grow(self, count: int) -> None:
+        for entry in self._entries[:count]:
+            self.put(entry)
+        del self._entries[:count]
+
+
+@pytest.fixture
+def entries(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
+    """What the run appends, in the order in which it does."""
+    found: list[Entry] = []
+    put = MemoryTopics.put
+
+    def noted(log: MemoryTopics, entry: Entry) -> int:
+        if not isinstance(log, Growing):
+            found.append(entry)
+        return put(log, entry)
+
+    monkeypatch.setattr(MemoryTopics, "put", noted)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_followed_as_it_grows_it_has_the_verdict_of_the_whole(
+    entries: list[Entry], run: MemoryTopics
+) -> None:
+    growing = Growing(entries)
+    draw, through, pending = random.Random(1), [0], 0
+    async for verdict in follow(growing, STAGES):
+        assert verdict.differences == []
+        assert verdict.unproven == {}
+        assert (verdict.through or 0) >= through[-1]
+        through.append(verdict.through or 0)
+        pending = max(pending, verdict.pending)
+        if not entries:
+            break
+        growing.grow(draw.randrange(1, 900))
+    whole = await verify(run, STAGES)
+    assert asdict(verdict) | {"through": None} == asdict(whole)
+    assert len({*through}) > 5
+    assert pending > 0
+
+
+@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("kind", ["altered", "dropped"])
+async def test_followed_it_ends_at_the_first_difference(
+    entries: list[Entry], run: MemoryTopics, kind: str
+) -> None:
+    assert run.stored
+    target = next(
+        index
+        for index, entry in enumerate(entries)
+        if entry.topic == "risk" and index > len(entries) // 2
+    )
+    name = decode(entries[target].value).name
+    if kind == "dropped":
+        del entries[target]
+    else:
+        old = entries[target]
+        entries[target] = Entry(old.topic, old.key, changed(old.value), old.partition)
+    growing = Growing(entries)
+    growing.grow(target)
+    found = []
+    async for verdict in follow(growing, STAGES):
+        found.append([each.name for each in verdict.differences])
+        assert growing._entries
+        growing.grow(150)
+    assert found[0] == []
+    assert found[-1][0] == name

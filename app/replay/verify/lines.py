@@ -8,7 +8,7 @@ held, never the record.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.core.events import Identity, Output
@@ -39,6 +39,7 @@ class Line:
         last: The last number recorded.
         hashes: Of records that stand and were not made yet, or lately, by number.
         holes: Numbers that were jumped over.
+        awaited: What was made and did not stand yet, by rising number.
     """
 
     start: int
@@ -47,6 +48,7 @@ class Line:
     first: int | None = None
     hashes: dict[int, int] = field(default_factory=dict)
     holes: list[range] = field(default_factory=list)
+    awaited: dict[int, Suspect] = field(default_factory=dict)
 
     def note(self, number: int, value: int) -> bool:
         """Take a recorded number that is not in `hashes`; return whether it is no repeat."""
@@ -80,22 +82,26 @@ class Tally:
 
 
 class Tail:
-    """One partition that a stage writes to, read only as far as what was made asks for."""
+    """One partition that a stage writes to, read only as far as what was made asks for.
+
+    Attributes:
+        first: The first offset that was there.
+    """
 
     def __init__(self, recording: Recording, place: Place, bounds: tuple[int, int]) -> None:
-        self.first = bounds[0]
-        self._chunks: AsyncGenerator[list[Stored], None] = _pieces(recording, place, bounds)
+        self.first, self._end = bounds
+        self._recording = recording
+        self._place = place
+        self._chunks = aiter(recording.chunks(place, *bounds))
+
+    def extend(self, end: int) -> None:
+        """Go on to a later end, after the last piece up to the one before."""
+        self._chunks = aiter(self._recording.chunks(self._place, self._end, end))
+        self._end = end
 
     async def piece(self) -> list[Stored] | None:
         """Return the next records; none at the end."""
         return await anext(self._chunks, None)
-
-
-async def _pieces(
-    recording: Recording, place: Place, bounds: tuple[int, int]
-) -> AsyncGenerator[list[Stored], None]:
-    async for chunk in recording.chunks(place, *bounds):
-        yield chunk
 
 
 class Lines:
@@ -105,10 +111,13 @@ class Lines:
         name: The stage.
         strays: Topics on which records of other stages than these are compared here, too: no
             stage makes them.
-        tails: By topic, each partition that the stage writes to.
-        sent: By source key, what was sent to each destination before it is stepped.
         tallies: By topic.
         suspects: What differs is added there.
+        following: Whether what is not written yet is kept, to be compared once it is.
+
+    Attributes:
+        sent: By source key, what was sent to each destination before it is stepped.
+        repeats, pending, gone: As in a verdict.
     """
 
     def __init__(
@@ -116,28 +125,35 @@ class Lines:
         name: str,
         *,
         strays: Mapping[str, frozenset[str]],
-        tails: Mapping[str, Sequence[Tail]],
-        sent: Mapping[str, Mapping[str, int]],
         tallies: Mapping[str, Tally],
         suspects: Suspects,
+        following: bool,
     ) -> None:
         self._name = name
         self._strays = strays
-        self._tails = tails
-        self._sent = sent
+        self._tails: dict[Place, Tail] = {}
         self._tallies = tallies
         self._suspects = suspects
+        self._following = following
+        self.sent: Mapping[str, Mapping[str, int]] = {}
         self._lines: dict[tuple[str, str, str], Line] = {}
         self.repeats = self.pending = self.gone = 0
 
-    async def take(self, output: Output, partition: int) -> None:
-        """Compare what a machine made with what stands in a partition of its topic."""
+    def extend(self, recording: Recording, place: Place, bounds: tuple[int, int]) -> None:
+        """Let a partition that the stage writes to be read up to a later end."""
+        if place in self._tails:
+            self._tails[place].extend(bounds[1])
+        else:
+            self._tails[place] = Tail(recording, place, bounds)
+
+    async def take(self, output: Output, partition: int) -> bool:
+        """Compare what a machine made with what stands in a partition; tell if something does."""
         identity = output.message.identity
         if identity is None:
-            return
+            return False
         number, raw = identity.number, encode(output.message)
         line = self._line(output.topic, identity)
-        tail = self._tails[output.topic][partition]
+        tail = self._tails[Place(output.topic, partition)]
         while line.last < number and (piece := await tail.piece()) is not None:
             self._read(piece)
         line.made = max(line.made, number)
@@ -147,13 +163,13 @@ class Lines:
             self._absent(output, raw, line, tail)
         elif found != hash_of(raw):
             self._suspects.add(_suspect(output, raw))
+        return found is not None
 
     async def finish(self, is_unproven: Callable[[str], bool]) -> None:
         """Read what is left; what nothing made differs, but for senders that were given up."""
-        for tails in self._tails.values():
-            for tail in tails:
-                while (piece := await tail.piece()) is not None:
-                    self._read(piece)
+        for tail in self._tails.values():
+            while (piece := await tail.piece()) is not None:
+                self._read(piece)
         for (topic, sender, destination), line in self._lines.items():
             extra = sorted(number for number in line.hashes if number > line.made)
             if not extra or is_unproven(sender):
@@ -170,6 +186,8 @@ class Lines:
             self.gone += 1
         elif number > line.last:
             self.pending += 1
+            if self._following:
+                line.awaited[number] = _suspect(output, raw)
         else:
             self._suspects.add(_suspect(output, raw))
 
@@ -192,6 +210,7 @@ class Lines:
         first = line.hashes.get(number)
         if first is None and line.note(number, value):
             self._tallies[stored.topic].add(value)
+            self._settle(line, number, value)
             return
         self.repeats += 1
         if first is None:
@@ -199,11 +218,19 @@ class Lines:
         elif first != value:
             self._suspects.add(_again(stored, str(identity)))
 
+    def _settle(self, line: Line, number: int, value: int) -> None:
+        """Compare what was made before it stood; what a later number stands before is lost."""
+        while line.awaited and (due := next(iter(line.awaited))) <= number:
+            suspect = line.awaited.pop(due)
+            self.pending -= 1
+            if due < number or hash_of(suspect.made) != value:
+                self._suspects.add(suspect)
+
     def _line(self, topic: str, identity: Identity) -> Line:
         key = (topic, identity.sender, identity.destination)
         line = self._lines.get(key)
         if line is None:
-            sent = self._sent.get(identity.source, {}) if identity.stage == self._name else {}
+            sent = self.sent.get(identity.source, {}) if identity.stage == self._name else {}
             start = sent.get(identity.destination, 0)
             line = self._lines[key] = Line(start, start, start)
         return line

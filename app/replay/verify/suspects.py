@@ -85,6 +85,7 @@ class Search:
             first, again = found.get((repeat.topic, repeat.name)), repeat.again
             if first is not None and again is not None and first.value != again.value:
                 suspects.add(repeat)
+        suspects.repeats.clear()
         differences = [
             _difference(suspect, found.get((suspect.topic, suspect.name)))
             for suspect in suspects.kept

@@ -44,6 +44,8 @@ class Verdict:
         gone: Records that were made and that retention has taken.
         since: The time of the newest snapshot that a key was stepped from, milliseconds since the
             epoch UTC; none where every key was stepped from its beginning.
+        through: Every stage was compared up to this event time, milliseconds since the epoch UTC;
+            none unless it is followed.
         truncated: Inputs that retention has taken the beginning of, with their first offset.
         unproven: Stages' keys that could not be stepped, or not to their end, each with why.
         different: How many records differ.
@@ -56,6 +58,7 @@ class Verdict:
     pending: int = 0
     gone: int = 0
     since: int | None = None
+    through: int | None = None
     truncated: dict[str, int] = field(default_factory=dict)
     unproven: dict[str, str] = field(default_factory=dict)
     different: int = 0

@@ -8,14 +8,12 @@ so that memory is that of one stage's machines and of what stands in another ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from app.core.flow import Stage
-from app.replay.recorded import inputs
 from app.replay.sources.topics import Recording
-from app.replay.verify.lines import Lines, Tail, Tally
-from app.replay.verify.starting import Starts, starts
-from app.replay.verify.stepping import Stepper
+from app.replay.verify.comparing import Comparison
+from app.replay.verify.lines import Tally
 from app.replay.verify.suspects import Search, Suspects
 from app.replay.verify.verdict import Verdict
 from app.runtime.ports import Place
@@ -32,8 +30,9 @@ async def volume(recording: Recording, stages: Sequence[Stage]) -> int:
     total = 0
     for stage in stages:
         for topic in stage.inputs:
-            bounds = await _bounds(recording, topic)
-            total += sum(end - first for first, end in bounds.values())
+            for number in range(await recording.partitions(topic)):
+                first, end = await recording.bounds(Place(topic, number))
+                total += end - first
     return total
 
 
@@ -52,96 +51,106 @@ async def verify(
             UTC; none: from its beginning, or the oldest snapshot where that is gone.
         tell: Is told how far it has come.
     """
-    run = _Run(recording, stages, time, tell)
+    run = _Run(recording, stages, tell)
     for stage in stages:
-        await run.compare(stage)
+        comparison = run.comparison(stage, following=False)
+        await comparison.begin(time)
+        await comparison.advance(run.told(stage))
+        run.note(comparison)
     return await run.verdict()
 
 
-class _Run:
-    """One verification, stage by stage."""
+async def follow(
+    recording: Recording,
+    stages: Sequence[Stage],
+    time: int | None = None,
+    tell: Tell | None = None,
+) -> AsyncGenerator[Verdict, None]:
+    """Yield the verdict over all there is, again each time it is asked for, till one differs.
 
-    def __init__(
-        self,
-        recording: Recording,
-        stages: Sequence[Stage],
-        time: int | None,
-        tell: Tell | None,
-    ) -> None:
+    Machines are kept, and only what the topics have grown by is read. It takes what `verify` does.
+    """
+    run = _Run(recording, stages, tell)
+    comparisons = [run.comparison(stage, following=True) for stage in stages]
+    for comparison in comparisons:
+        await comparison.begin(time)
+    while True:
+        run.found = Verdict()
+        for comparison in comparisons:
+            await comparison.advance(run.told(comparison.stage))
+            run.note(comparison)
+        # A strategy that no account lists makes nothing.
+        through = [comparison.through for comparison in comparisons if comparison.through]
+        run.found.through = min(through, default=0)
+        verdict = await run.verdict()
+        yield verdict
+        if verdict.different:
+            return
+
+
+class _Run:
+    """One verification.
+
+    Attributes:
+        found: What was found by now.
+    """
+
+    def __init__(self, recording: Recording, stages: Sequence[Stage], tell: Tell | None) -> None:
+        self.found = Verdict()
         self._recording = recording
-        self._stages = stages
-        self._time = time
+        self._search = Search(recording, stages)
         self._tell = tell
         self._taken = 0
         self._suspects = Suspects()
-        self._found = Verdict()
         self._writers: dict[str, list[str]] = {}
         for stage in stages:
             for topic in stage.outputs:
                 self._writers.setdefault(topic, []).append(stage.name)
         self._tallies = {topic: Tally() for topic in self._writers}
 
-    async def compare(self, stage: Stage) -> None:
-        """Step one stage and compare what it makes."""
-        # The ends of what it wrote before those of what it read: nothing stands without its cause.
-        tails = {topic: await self._tails(topic) for topic in stage.outputs}
-        bounds = {
-            place: each
-            for topic in stage.inputs
-            for place, each in (await _bounds(self._recording, topic)).items()
-        }
-        begin = await starts(self._recording, stage, bounds, self._time)
-        lines = Lines(
-            stage.name,
+    def comparison(self, stage: Stage, *, following: bool) -> Comparison:
+        """Return the comparison of one stage, which has not begun."""
+        return Comparison(
+            self._recording,
+            stage,
             strays=self._strays(stage),
-            tails=tails,
-            sent=begin.sent(),
             tallies=self._tallies,
             suspects=self._suspects,
+            following=following,
         )
-        firsts = {place: first for place, (first, _) in bounds.items()}
-        count = await self._recording.partitions(stage.inputs[0])
-        stepper = Stepper(
-            stage, begin, firsts, lambda key: self._recording.partition_for(key.encode(), count)
-        )
-        await self._step(stage, begin, stepper, lines)
-        await lines.finish(stepper.is_unproven)
-        self._note(begin, lines, stepper)
-        self._found.truncated |= {
-            f"{place.topic}/{place.partition}": first for place, first in firsts.items() if first
-        }
 
-    async def verdict(self) -> Verdict:
-        """Return the outcome; what differs is looked up."""
-        self._found.counts = {topic: tally.count for topic, tally in self._tallies.items()}
-        self._found.digests = {
-            topic: f"{tally.total:032x}" for topic, tally in self._tallies.items()
-        }
-        search = Search(self._recording, self._stages)
-        self._found.differences = await search.differences(self._suspects)
-        self._found.different = self._suspects.count
-        return self._found
+    def told(self, stage: Stage) -> Callable[[], None]:
+        """Return what counts an input record of a stage."""
 
-    async def _step(self, stage: Stage, begin: Starts, stepper: Stepper, lines: Lines) -> None:
-        counts = {topic: await self._recording.partitions(topic) for topic in stage.outputs}
-        async for key, inbound in inputs(self._recording, stage, begin.bounds, begin.states):
+        def count() -> None:
             self._taken += 1
             if self._tell is not None and self._taken % OFTEN == 0:
                 self._tell(self._taken, stage.name)
-            for output in stepper.take(key, inbound):
-                count = counts[output.topic]
-                number = self._recording.partition_for(output.key.encode(), count)
-                await lines.take(output, number)
 
-    def _note(self, begin: Starts, lines: Lines, stepper: Stepper) -> None:
-        found = self._found
+        return count
+
+    def note(self, comparison: Comparison) -> None:
+        """Add what one stage's comparison has come to."""
+        found, lines = self.found, comparison.lines
         found.repeats += lines.repeats
         found.pending += lines.pending
         found.gone += lines.gone
-        found.unproven |= stepper.unproven
-        times = [state.time for state in begin.states.values()]
+        found.unproven |= comparison.stepper.unproven
+        times = [state.time for state in comparison.starts.states.values()]
         if times:
             found.since = max(*times, found.since or 0)
+        for place, first in comparison.firsts.items():
+            if first:
+                found.truncated[f"{place.topic}/{place.partition}"] = first
+
+    async def verdict(self) -> Verdict:
+        """Return the outcome; what differs is looked up."""
+        found = self.found
+        found.counts = {topic: tally.count for topic, tally in self._tallies.items()}
+        found.digests = {topic: f"{tally.total:032x}" for topic, tally in self._tallies.items()}
+        found.differences = await self._search.differences(self._suspects)
+        found.different = self._suspects.count
+        return found
 
     def _strays(self, stage: Stage) -> dict[str, frozenset[str]]:
         """Return the topics on which this stage answers for records of no stage, with the stages.
@@ -153,12 +162,3 @@ class _Run:
             for topic, names in self._writers.items()
             if names[0] == stage.name
         }
-
-    async def _tails(self, topic: str) -> list[Tail]:
-        bounds = await _bounds(self._recording, topic)
-        return [Tail(self._recording, place, each) for place, each in bounds.items()]
-
-
-async def _bounds(recording: Recording, topic: str) -> dict[Place, tuple[int, int]]:
-    places = [Place(topic, number) for number in range(await recording.partitions(topic))]
-    return {place: await recording.bounds(place) for place in places}
