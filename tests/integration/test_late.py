@@ -42,7 +42,7 @@ DECISIONS = ("portfolio", "allocations", "orders", "risk", "fills")
 async def test_silence_delays_its_own_accounts_only_and_late_trades_make_revisions(
     installation: Installation,
 ) -> None:
-    patient = CONFIGURATION.replace("patience: 5s", "patience: 20s, stale_after: 60s")
+    patient = CONFIGURATION.replace("patience: 5s", "patience: 30s, stale_after: 60s")
     installation.configure(patient)
     async with exchange(speed=60.0) as play:
         installation.serve(play)
@@ -68,21 +68,19 @@ async def silence_delays_its_own_accounts_only(
     play.faults.skip("AAAUSDT", ALL)
     play.faults.skip("BBBUSDT", 3)
 
-    stuck = 0
     seen: set[str] = set()
 
     async def said() -> set[str]:
-        nonlocal stuck
-        stuck = await newest(installation, "paper")
         waiting = await installation.waiting()
         for stage, key, text in EXPECTED:
             if waiting[stage].get(key, "").startswith(text):
                 seen.add(f"{stage} {key}")
+        # What was under way may still be decided; then one account waits, and the other does not.
+        if await newest(installation, "real") >= await newest(installation, "paper") + 2 * MINUTE:
+            seen.add("apart")
         return seen
 
-    await eventually(said, lambda found: len(found) == len(EXPECTED), installation.said)
-    await decides(installation, "real", 2, stuck)
-    assert await newest(installation, "paper") == stuck
+    await eventually(said, lambda found: len(found) == len(EXPECTED) + 1, installation.said)
 
 
 async def come_late(installation: Installation, play: LocalExchange) -> None:
