@@ -18,6 +18,8 @@ TEXT_OF_QUERIES = {
     "app/storage/migrations.py": "the files of sql/, and names that a pattern checked",
     "app/storage/store.py": "names of our own tables and columns, constants of tables.py",
     "app/demo/summary.py": "names of our own tables, a constant beside it",
+    "app/replay/explain/from_tables.py": "our tables' and columns' names, and numbered parameters",
+    "app/replay/sources/tables.py": "constants, chosen by what is asked for",
     "app/demo/sweep.py": "a schema's name that matched letters, digits and underscores",
 }
 """Where the text of a query is not a constant, and what it holds instead."""

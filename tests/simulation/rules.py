@@ -452,7 +452,7 @@ AIMED: dict[str, dict[str, Any]] = {
         "freezes": 20,
         "budget": 60,
     },
-    "the broker fences commits": {"retention": True},
+    "the broker fences commits": {"retention": True, "kills": 2, "freezes": 30, "budget": 60},
     "resume at the lower of committed and needed": {"retention": False},
     "nothing committed means from the start": {"retention": False},
 }
