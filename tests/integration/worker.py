@@ -37,6 +37,7 @@ DAY = 1_570_752_000_000  # 2019-10-11
 HOUR = 3_600_000
 MINUTE = 60_000
 AHEAD = 4 * MINUTE
+STANDSTILL = 4.0
 START = DAY + HOUR
 PATIENCE = 120.0
 A, B, X = "BINANCE:AAAUSDT", "BINANCE:BBBUSDT", "BINANCE:XRPETH"
@@ -329,12 +330,18 @@ async def paced(installation: Installation, play: LocalExchange) -> AsyncIterato
 
 
 async def _pace(installation: Installation, play: LocalExchange) -> None:
+    before: dict[str, int] = {}
+    moved = time.monotonic()
     while True:
         newest: dict[str, int] = {}
         for portfolio in await installation.records("portfolio", Portfolio):
             newest[portfolio.account] = max(portfolio.time, newest.get(portfolio.account, 0))
+        if newest != before:
+            before, moved = newest, time.monotonic()
         joined = newest or await installation.records("trades", Join)
-        if joined and play.clock.now - min(newest.values(), default=play.clock.now) <= AHEAD:
+        near = play.clock.now - min(newest.values(), default=play.clock.now) <= AHEAD
+        # What does not move may wait for time itself: for a join that is still to come.
+        if joined and (near or time.monotonic() - moved > STANDSTILL):
             play.clock.release()
         else:
             play.clock.hold()
