@@ -28,7 +28,9 @@ class @Class@State:
 
 
 def update(
-    parameters: @Class@Parameters, state: @Class@State, bar: Bar
+    parameters: @Class@Parameters,
+    state: @Class@State,
+    bar: Bar,
 ) -> tuple[@Class@State, Advice]:
     """Return the state after a bar, and the view by the side of the average."""
     average = next_ema(state.average, bar.close, parameters.period)
