@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 0.5
 MARGIN_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
 
 # The server ends any statement of ours after statement_timeout, but not a COPY whose client is
 # silent, where that timeout does not count: one that lasts longer and waits for its client is
@@ -47,18 +48,21 @@ async def outlasted(database: Database, waiting: asyncpg.Connection) -> AsyncIte
         database: Where to look from; one more of its connections is used.
         waiting: The connection on which a lock is asked for meanwhile.
     """
-    watching = asyncio.create_task(_watch(database, waiting.get_server_pid()))
+    over = asyncio.Event()
+    watching = asyncio.create_task(_watch(database, waiting.get_server_pid(), over))
     try:
         yield
     finally:
+        over.set()
+        # The lock may come before the answer of the look that freed it, which is still to be told.
+        await asyncio.wait([watching], timeout=ANSWER_SECONDS)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
 
 
-async def _watch(database: Database, pid: int) -> None:
+async def _watch(database: Database, pid: int, over: asyncio.Event) -> None:
     longest = timedelta(seconds=database.settings.statement_timeout + MARGIN_SECONDS)
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
+    while not await _passed(over, LOOK_SECONDS):
         try:
             # A connection, not a read: what has an effect is not to be tried again.
             async with database.connection(retry_for=0) as connection:
@@ -74,3 +78,12 @@ async def _watch(database: Database, pid: int) -> None:
                 f"that the sink needs, in a COPY that had lasted {session['seconds']} s: its "
                 f"worker is frozen or cut off, and will find its transaction rolled back",
             )
+
+
+async def _passed(event: asyncio.Event, seconds: float) -> bool:
+    """Return whether an event came within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
