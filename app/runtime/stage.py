@@ -156,14 +156,17 @@ class StageRuntime:
         for topic in self.stage.inputs:
             place = Place(topic, number)
             committed = begins_at(topic, places[place], begun=partition.begun)
-            partition.position[topic] = await self._resume(place, committed, needed.get(topic))
-            self._check_end(partition, topic, (await self._log.bounds(place))[1])
+            bounds = await self._log.bounds(place)
+            partition.position[topic] = self._resume(place, bounds, committed, needed.get(topic))
+            self._check_end(partition, topic, bounds[1])
         self._check_keys(partition)
         self._partitions[number] = partition
         return {Place(topic, number): offset for topic, offset in partition.position.items()}
 
-    async def _resume(self, place: Place, committed: int | None, needed: int | None) -> int:
-        first, end = await self._log.bounds(place)
+    def _resume(
+        self, place: Place, bounds: tuple[int, int], committed: int | None, needed: int | None
+    ) -> int:
+        first, end = bounds
         resume = resume_at(first, committed, needed)
         if resume < first:
             raise lost_input(self.stage.name, place, resume, first)

@@ -75,18 +75,22 @@ class CommitsWhatItHasRead(StageRuntime):
 
 
 class ResumesAtTheCommittedOffset(StageRuntime):
-    async def _resume(self, place: Place, committed: int | None, needed: int | None) -> int:
-        del place, needed
+    def _resume(
+        self, place: Place, bounds: tuple[int, int], committed: int | None, needed: int | None
+    ) -> int:
+        del place, bounds, needed
         return committed or 0
 
 
 class ResumesAtTheStates(StageRuntime):
     """Leaves "nothing committed means from the start" out of the minimum."""
 
-    async def _resume(self, place: Place, committed: int | None, needed: int | None) -> int:
+    def _resume(
+        self, place: Place, bounds: tuple[int, int], committed: int | None, needed: int | None
+    ) -> int:
         if committed is None and needed is not None:
             return needed
-        return await super()._resume(place, committed, needed)
+        return super()._resume(place, bounds, committed, needed)
 
 
 class NewestStateWins(StateLog):

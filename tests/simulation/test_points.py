@@ -38,7 +38,6 @@ AWAITS = {
         "self._states.check_begun(number, places)": OWN,
         "self._states.claim(number)": OWN,
         "self._states.load(number, token)": OWN,
-        "self._resume(place, committed, needed.get(topic))": OWN,
         "self._log.bounds(place)": ("bounds",),
     },
     "runtime/partition.py": {
