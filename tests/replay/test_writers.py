@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from pyarrow import parquet
 
 from app.core.events import Output
 from app.errors import ConfigurationError
@@ -65,7 +66,6 @@ async def test_csv_holds_every_field_as_text(made: list[Output], tmp_path: Path)
 
 
 async def test_parquet_holds_the_same_with_types(made: list[Output], tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
     await written(parquet_folder(tmp_path), made)
     for topic in {output.topic for output in made}:
         rows = parquet.read_table(tmp_path / f"{topic}.parquet").to_pylist()
