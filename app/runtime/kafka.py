@@ -18,10 +18,36 @@ from app.runtime.ports import Entry, Place, Stored
 from app.runtime.topics import LARGEST_BATCH
 
 REQUEST_TIMEOUT_MS = 30_000
+FETCH_MS = 1_000
 
 
 class AppendError(RuntimeError):
     """Records could not be appended; memory is ahead of the log, so the process must end."""
+
+
+async def batches(
+    reader: AIOKafkaConsumer, prefix: str, place: Place, begin: int, end: int
+) -> AsyncGenerator[list[Stored], None]:
+    """Yield what stands from `begin` to before `end`, a fetch a time.
+
+    Args:
+        reader: A connected one, which does nothing else meanwhile.
+        prefix: What stands before the name of every topic.
+        place: The partition, by its topic's logical name.
+        begin: The first offset.
+        end: The offset behind the last one.
+    """
+    partition = TopicPartition(prefix + place.topic, place.partition)
+    reader.assign([partition])
+    reader.seek(partition, begin)
+    # The position, not the last record: compaction leaves holes, also before the end.
+    while await reader.position(partition) < end:
+        found = await reader.getmany(partition, timeout_ms=FETCH_MS)
+        yield [
+            Stored(place.topic, place.partition, record.offset, record.key, record.value)
+            for record in found.get(partition, [])
+            if record.offset < end
+        ]
 
 
 class KafkaLog:
@@ -113,8 +139,8 @@ class KafkaLog:
         if begin >= end:
             return []
         found: list[Stored] = []
-        async with self._reading, contextlib.aclosing(self._batches(place, begin, end)) as batches:
-            async for batch in batches:
+        async with self._batches(place, begin, end) as pieces:
+            async for batch in pieces:
                 found += batch
         return found
 
@@ -123,8 +149,8 @@ class KafkaLog:
         begin, end = await self.bounds(place)
         if begin >= end:
             return
-        async with self._reading, contextlib.aclosing(self._batches(place, begin, end)) as batches:
-            async for batch in batches:
+        async with self._batches(place, begin, end) as pieces:
+            async for batch in pieces:
                 for stored in batch:
                     yield stored
 
@@ -153,23 +179,18 @@ class KafkaLog:
         """Return the partition of a key, as every murmur2 producer puts it."""
         return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
+    @contextlib.asynccontextmanager
     async def _batches(
         self, place: Place, begin: int, end: int
-    ) -> AsyncGenerator[list[Stored], None]:
-        partition, reader = self._partition(place), self._connected()
-        reader.assign([partition])
-        reader.seek(partition, begin)
-        try:
-            # The position, not the last record: compaction leaves holes, also before the end.
-            while await reader.position(partition) < end:
-                batches = await reader.getmany(partition, timeout_ms=1000)
-                yield [
-                    Stored(place.topic, place.partition, record.offset, record.key, record.value)
-                    for record in batches.get(partition, [])
-                    if record.offset < end
-                ]
-        finally:
-            reader.unsubscribe()  # or it would go on fetching, before every other question
+    ) -> AsyncIterator[AsyncGenerator[list[Stored], None]]:
+        """Lend the reader, for one place at a time."""
+        reader = self._connected()
+        found = batches(reader, self._prefix, place, begin, end)
+        async with self._reading, contextlib.aclosing(found):
+            try:
+                yield found
+            finally:
+                reader.unsubscribe()  # or it would go on fetching, before every other question
 
     def _partition(self, place: Place) -> TopicPartition:
         return TopicPartition(self._prefix + place.topic, place.partition)

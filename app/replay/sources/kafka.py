@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
-from app.runtime.kafka import KafkaLog
+from app.runtime.kafka import KafkaLog, batches
 from app.runtime.ports import Place, Stored
 from app.runtime.topics import Cluster
-
-PIECE_MS = 1_000
 
 
 class KafkaRecording:
@@ -53,7 +52,6 @@ class KafkaRecording:
         """Yield what stands from `start` to before `stop`, a fetch of about a megabyte a time."""
         if start >= stop:
             return
-        partition = TopicPartition(self._cluster.prefix + place.topic, place.partition)
         reader = AIOKafkaConsumer(
             bootstrap_servers=self._cluster.bootstrap,
             enable_auto_commit=False,
@@ -64,15 +62,9 @@ class KafkaRecording:
         await reader.start()
         # A reader of a lane that is left in the middle is stopped with the recording.
         self._readers[reader] = None
-        reader.assign([partition])
-        reader.seek(partition, start)
-        # The position, not the last record: compaction leaves holes, also before the end.
-        while await reader.position(partition) < stop:
-            found = (await reader.getmany(partition, timeout_ms=PIECE_MS)).get(partition, [])
-            yield [
-                Stored(*place, record.offset, record.key, record.value)
-                for record in found
-                if record.offset < stop
-            ]
+        pieces = batches(reader, self._cluster.prefix, place, start, stop)
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                yield piece
         del self._readers[reader]
         await reader.stop()
