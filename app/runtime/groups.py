@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,7 +14,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from app.errors import LockstepError
 from app.runtime.connection import spoken
 from app.runtime.ports import Place
-from app.runtime.topics import Cluster
+from app.runtime.topics import Cluster, administration
 
 log = structlog.get_logger()
 
@@ -34,7 +33,7 @@ class Groups:
 
     async def committed(self, stage: str) -> dict[Place, int]:
         """Return what a stage has committed; partitions without are left out."""
-        async with self._administrator() as administrator:
+        async with administration(self._cluster) as administrator:
             try:
                 found = await administrator.list_consumer_group_offsets(self._name(stage))
             except GroupCoordinatorNotAvailableError:
@@ -87,7 +86,7 @@ class Groups:
             await asyncio.sleep(PAUSE)  # a broker can't be asked to say when
 
     async def _busy(self, stages: Iterable[str]) -> list[str]:
-        async with self._administrator() as administrator:
+        async with administration(self._cluster) as administrator:
             return [stage for stage in stages if await self._members(administrator, stage)]
 
     async def _members(self, administrator: AIOKafkaAdminClient, stage: str) -> int:
@@ -96,17 +95,6 @@ class Groups:
         except GroupCoordinatorNotAvailableError:
             return 0
         return len(answer.groups[0][5])
-
-    @contextlib.asynccontextmanager
-    async def _administrator(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        security = self._cluster.security()
-        client = AIOKafkaAdminClient(bootstrap_servers=self._cluster.bootstrap, **security)
-        async with spoken(self._cluster.bootstrap, security):
-            try:
-                await client.start()
-                yield client
-            finally:
-                await client.close()
 
     def _name(self, stage: str) -> str:
         return self._cluster.prefix + stage

@@ -157,7 +157,7 @@ async def create(cluster: Cluster) -> list[str]:
         TopicsError: A topic that is there is not as declared, or one was refused.
         UnreachableError: No broker answered.
     """
-    async with _administrator(cluster) as administrator:
+    async with administration(cluster) as administrator:
         found = await _find(administrator, cluster)
         _refuse(_compare(cluster, found, missing=False))
         missing = [
@@ -175,7 +175,7 @@ async def check(cluster: Cluster) -> list[Mismatch]:
     Raises:
         UnreachableError: No broker answered.
     """
-    async with _administrator(cluster) as administrator:
+    async with administration(cluster) as administrator:
         return _compare(cluster, await _find(administrator, cluster), missing=True)
 
 
@@ -187,6 +187,22 @@ async def require(cluster: Cluster) -> None:
         UnreachableError: No broker answered.
     """
     _refuse(await check(cluster))
+
+
+@contextlib.asynccontextmanager
+async def administration(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Lend a client that asks a broker about itself, and closes with the block.
+
+    Raises:
+        UnreachableError: No broker answered.
+    """
+    client = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap, **cluster.security())
+    async with spoken(cluster.bootstrap, cluster.security()):
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.close()
 
 
 def _refuse(mismatches: Iterable[Mismatch]) -> None:
@@ -257,17 +273,6 @@ def _stages() -> dict[str, str]:
     from app.pipeline import EDGES, STAGES  # noqa: PLC0415 - only the state topics need the flow
 
     return {stage.name: stage.inputs[0] for stage in STAGES} | {EDGES[0]: MARKET_INPUT}
-
-
-@contextlib.asynccontextmanager
-async def _administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap, **cluster.security())
-    async with spoken(cluster.bootstrap, cluster.security()):
-        try:
-            await client.start()
-            yield client
-        finally:
-            await client.close()
 
 
 async def _find(
