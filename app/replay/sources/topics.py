@@ -84,6 +84,14 @@ async def commands(recording: Recording, start: Cut | None = None) -> list[Enter
     return sorted(found, key=lambda one: (one.time, one.offset))
 
 
+async def keys_of(recording: Recording, place: Place) -> list[str]:
+    """Return the keys that a stage has a state of in a partition."""
+    keys: dict[str, None] = {}
+    async for chunk in recording.chunks(place, *await recording.bounds(place)):
+        keys |= dict.fromkeys((stored.key or b"").decode(errors="replace") for stored in chunk)
+    return [key for key in keys if not key.startswith("!")]
+
+
 @dataclass(slots=True)
 class _Commands:
     """One account's commands, and the earliest decision time that stands behind each.
@@ -146,7 +154,7 @@ def _floors(start: Cut | None) -> dict[str, int]:
 async def _begins(recording: Recording, place: Place, floors: Mapping[str, int]) -> dict[str, int]:
     """Return every instrument of a partition, and where to read it on from."""
     first, end = await recording.bounds(place)
-    states = await _keys(recording, Place("state-candles", place.partition))
+    states = await keys_of(recording, Place("state-candles", place.partition))
     known = all(key in floors for key in states)
     # One without a state may have joined before the others' states were written.
     begin = min((floors[key] for key in states), default=first) if known else first
@@ -164,14 +172,6 @@ async def _begins(recording: Recording, place: Place, floors: Mapping[str, int])
                 if begin > 0 and key not in floors:
                     _check_beginning(stored, key)
     return found
-
-
-async def _keys(recording: Recording, place: Place) -> list[str]:
-    """Return the keys that a stage has a state of in a partition."""
-    keys: dict[str, None] = {}
-    async for chunk in recording.chunks(place, *await recording.bounds(place)):
-        keys |= dict.fromkeys((stored.key or b"").decode(errors="replace") for stored in chunk)
-    return [key for key in keys if not key.startswith("!")]
 
 
 async def _lane(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.core.events import Snapshot
 from app.core.flow import VERSION, Stage
 from app.replay.cut import KeyState, sent
 from app.replay.sources.snapshots import TOPIC
-from app.replay.sources.topics import Recording
+from app.replay.sources.topics import Recording, keys_of
 from app.runtime.codec import decode, decode_state
 from app.runtime.ports import Place
 
@@ -109,11 +109,3 @@ async def _begins(
             first, end = bounds[place]
             begins[place] = max(first, min(need.get(topic, 0) for need in needs)), end
     return begins
-
-
-async def keys_of(recording: Recording, place: Place) -> Sequence[str]:
-    """Return the keys that a stage has a state of in a partition."""
-    keys: dict[str, None] = {}
-    async for chunk in recording.chunks(place, *await recording.bounds(place)):
-        keys |= dict.fromkeys((stored.key or b"").decode(errors="replace") for stored in chunk)
-    return [key for key in keys if not key.startswith("!")]
