@@ -193,15 +193,15 @@ async def test_psql_refuses_an_edited_migration(database: Database, files: Path)
 @psql
 async def test_psql_says_in_one_sentence_what_is_wrong(database: Database, files: Path) -> None:
     settings = database.settings
-    (files / f"{NAMES[-1]}.sql").rename(files / "008_bad.sql")
-    (files / "008_bad.sql").write_text("SELECT 1;\nSELECT 1 / 0;")
+    bad = f"{len(NAMES) + 1:03}_bad"
+    (files / f"{bad}.sql").write_text("SELECT 1;\nSELECT 1 / 0;")
     for changes, code, sentence in (
-        ({}, 1, "migration 008_bad failed in line 2: division by zero"),
+        ({}, 1, f"migration {bad} failed in line 2: division by zero"),
         ({"PGPASSWORD": "wrong"}, 4, "the database could not be reached: "),
         ({"PGPORT": "1"}, 4, "the database could not be reached: "),
     ):
         ran = deploy(settings, files / SCRIPT, **changes)
-        assert (ran.returncode, ran.stdout) == (code, "applying 008_bad\n" if code == 1 else "")
+        assert (ran.returncode, ran.stdout) == (code, f"applying {bad}\n" if code == 1 else "")
         assert ran.stderr.startswith(f"deploy_schema: {sentence}")
         assert ran.stderr.count("\n") == 1
     odd = deploy(dataclasses.replace(settings, schema='x"; DROP'), files / SCRIPT)

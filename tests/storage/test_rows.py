@@ -28,7 +28,7 @@ STORED = [cls for cls in RECORDS if cls.TYPE not in NOT_STORED]
 PLACES = st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1))
 TOPIC_OF_ENTRY = "trades"
 TOPICS = [TOPIC_OF_ENTRY, "candles", "signals", "portfolio"]
-JSONB = {"indicators", "instructions", "configuration", "needs"}
+JSONB = {"indicators", "instructions", "needs"}
 
 
 def inbounds(cls: type[Record]) -> st.SearchStrategy[Inbound]:
@@ -45,6 +45,7 @@ def python_type(sql: str) -> type:
         "bigint": int,
         "integer": int,
         "text": str,
+        "json": str,
         "jsonb": str,
         "boolean": bool,
     }[sql]

@@ -21,7 +21,7 @@ from app.storage.tables import TABLES
 from tests.storage import samples
 from tests.storage.samples import placed
 
-JSONB = {"indicators", "instructions", "configuration", "needs"}
+JSONB = {"indicators", "instructions", "needs"}
 SIGNALS = [samples.signal(number) for number in range(12)]
 EVERYTHING = [
     *placed("trades", [samples.trades([1, 2, 3]), samples.trades([4])]),
