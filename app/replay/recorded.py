@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 
-from app.core.events import Identity, Inbound, Message
+from app.core.events import Inbound, Message
 from app.core.flow import Stage
 from app.replay.cut import KeyState
 from app.replay.sources.topics import Recording
 from app.runtime.admission import OwnRecordError, admit
-from app.runtime.codec import DecodeError, decode
 from app.runtime.ports import Place, Stored
-
-_IDENTITY = re.compile(rb'\{"type":"[a-z_]+","id":"([^"\\]+)"')
 
 _Item = tuple[int, str, Inbound]
 
@@ -23,19 +19,6 @@ def event_time(message: Message) -> int:
     """Return a record's own time, milliseconds since the epoch UTC; 0 where it has none."""
     time = getattr(message.record, "time", 0)
     return int(time[-1] if isinstance(time, tuple) else time)
-
-
-def identity_of(value: bytes | None) -> Identity | None:
-    """Return the identity of a derived record; none for what entered, and for other bytes."""
-    raw = value or b""
-    found = _IDENTITY.match(raw)
-    try:
-        if found is not None:
-            return Identity.parse(found[1].decode())
-        # Another form of the same record, as no stage writes it, is still that record.
-        return decode(raw).identity if b'"id"' in raw[:200] else None
-    except (DecodeError, ValueError):
-        return None
 
 
 async def inputs(

@@ -29,6 +29,7 @@ LARGEST_BYTES = 2 * 1024 * 1024
 """The largest encoded message; larger bytes are refused before they are parsed."""
 
 LONGEST_ORIGIN = 500
+_IDENTITY = re.compile(rb'\{"type":"[a-z_]+","id":"([^"\\]+)"')
 _ORIGIN = re.compile(r"[A-Za-z0-9:_.\-/,]+")
 _PASSED_ON: frozenset[type] = frozenset({Epoch, History, Join, Leave})
 
@@ -70,6 +71,19 @@ def decode(raw: bytes | None) -> Message:
         if place:
             error.inside(place)
         raise DecodeError(str(error)) from None
+
+
+def identity_of(raw: bytes | None) -> Identity | None:
+    """Return the identity of a derived record; none for what entered, and for other bytes."""
+    value = raw or b""
+    found = _IDENTITY.match(value)
+    try:
+        if found is not None:
+            return Identity.parse(found[1].decode())
+        # Another form of the same record, as no stage writes it, is still that record.
+        return decode(value).identity if b'"id"' in value[:200] else None
+    except (DecodeError, ValueError):
+        return None
 
 
 def encode_state(state: object) -> str:

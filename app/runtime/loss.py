@@ -7,7 +7,6 @@ which from then on need no more than there is, then the offsets of their groups.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -16,14 +15,14 @@ import structlog
 
 from app.config import Settings
 from app.core.candles import CandleState
-from app.core.events import Gap, Identity, Message
+from app.core.events import Gap, Message
 from app.core.execution import ExecutionState
 from app.core.flow import Stage
 from app.market.state import FeedState
 from app.pipeline import EDGES, STAGES
 from app.runtime import market, topics
 from app.runtime.admission import admit_for
-from app.runtime.codec import encode
+from app.runtime.codec import encode, identity_of
 from app.runtime.groups import Groups
 from app.runtime.kafka import KafkaLog
 from app.runtime.partition import Partition, StateLog
@@ -35,8 +34,6 @@ log = structlog.get_logger()
 
 LINGERING = 5.0
 """Seconds more than a killed worker's session lasts, until its groups are surely left."""
-
-_IDENTITY = re.compile(rb'"id":"([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +220,7 @@ class Acceptance:
         for topic in stage.outputs:
             for place in await self._written(stage, topic, loser.loss.place.partition):
                 async for stored in self._log.scan(place):
-                    identity = _identity(stored.value)
+                    identity = identity_of(stored.value)
                     if identity is None or identity.sender not in senders:
                         continue
                     key = senders[identity.sender]
@@ -250,11 +247,6 @@ def _place(loss: Loss) -> Place:
 
 def _entry(gap: Gap) -> Entry:
     return Entry(TRADES, gap.instrument.encode(), encode(Message(gap)))
-
-
-def _identity(value: bytes | None) -> Identity | None:
-    found = _IDENTITY.search(value or b"", 0, 600)
-    return None if found is None else Identity.parse(found[1].decode())
 
 
 def _say(losses: list[Loss], found: list[Gap]) -> None:

@@ -14,7 +14,7 @@ from app.replay.recorded import event_time
 from app.replay.sources.entering import own_time
 from app.replay.sources.topics import TRADES, Recording
 from app.runtime.admission import admit_for
-from app.runtime.codec import decode, decode_state
+from app.runtime.codec import decode, decode_state, identity_of
 from app.runtime.ports import Place
 
 TOPIC = "snapshots"
@@ -193,12 +193,11 @@ async def _recorded(
     due = {sender: each.low + 1 for sender, each in ranges.items()}
     found: list[Output] = []
     async for chunk in recording.chunks(place, max(first, start or 0), end):
-        for stored in chunk:
-            if stored.key != key.encode() or b'"id":"' not in (stored.value or b"")[:200]:
-                continue
-            message = decode(stored.value)
-            if _is_due(message.identity, due, ranges):
-                found.append(Output(topic, key, message))
+        found += [
+            Output(topic, key, decode(stored.value))
+            for stored in chunk
+            if stored.key == key.encode() and _is_due(identity_of(stored.value), due, ranges)
+        ]
         if all(due[sender] > each.high for sender, each in ranges.items()):
             return found
     return None

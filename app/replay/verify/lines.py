@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.core.events import Identity, Output
-from app.replay.recorded import event_time, identity_of
+from app.replay.recorded import event_time
 from app.replay.sources.topics import Recording
 from app.replay.verify.suspects import Suspect, Suspects
-from app.runtime.codec import DecodeError, decode, encode
+from app.runtime.codec import DecodeError, decode, encode, identity_of
 from app.runtime.ports import Place, Stored
 
 WINDOW = 256

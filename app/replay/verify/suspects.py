@@ -11,10 +11,10 @@ import orjson
 
 from app.core.events import Identity, Message
 from app.core.flow import Stage
-from app.replay.recorded import event_time, identity_of
+from app.replay.recorded import event_time
 from app.replay.sources.topics import Recording
 from app.replay.verify.verdict import Difference
-from app.runtime.codec import DecodeError, decode
+from app.runtime.codec import DecodeError, decode, identity_of
 from app.runtime.ports import Place, Stored
 
 LONGEST_CHAIN = 12
