@@ -47,7 +47,7 @@ def check_lookahead(*, cuts: int, seed: int, as_json: bool, **options: Any) -> N
 
 def _check(cuts: int, seed: int, options: dict[str, Any]) -> Verdict:
     from app.backtest.lookahead import check  # noqa: PLC0415 - help loads nothing
-    from app.backtest.progress import Meter  # noqa: PLC0415
+    from app.commands.progress import Meter  # noqa: PLC0415
     from app.backtest.request import request  # noqa: PLC0415
 
     asked = request(words(options))

@@ -57,7 +57,7 @@ def _moment(text: str | None) -> int | None:
 
 
 async def _verify(time: int | None) -> Verdict:
-    from app.backtest.progress import Meter  # noqa: PLC0415 - help loads nothing
+    from app.commands.progress import Meter  # noqa: PLC0415 - help loads nothing
     from app.config import load  # noqa: PLC0415
     from app.pipeline import STAGES  # noqa: PLC0415
     from app.replay.sources.kafka import KafkaRecording  # noqa: PLC0415
@@ -71,7 +71,7 @@ async def _verify(time: int | None) -> Verdict:
 
 async def _follow(time: int | None, *, as_json: bool) -> Verdict:
     """Say how far it has come, till something differs or can't be compared; return that verdict."""
-    from app.backtest.progress import Meter  # noqa: PLC0415 - help loads nothing
+    from app.commands.progress import Meter  # noqa: PLC0415 - help loads nothing
     from app.config import load  # noqa: PLC0415
     from app.pipeline import STAGES  # noqa: PLC0415
     from app.replay.sources.kafka import KafkaRecording  # noqa: PLC0415
