@@ -101,14 +101,17 @@ def compare(left: Report, right: Report) -> Comparison:
 
 def comparison_document(comparison: Comparison) -> bytes:
     """Return `comparison.json`, as `report.json` is written."""
-    return dump(
-        {
-            "schema": SCHEMA,
-            "left": {"run": comparison.left.run, "title": comparison.left.title},
-            "right": {"run": comparison.right.run, "title": comparison.right.title},
-            "accounts": [_document(each) for each in comparison.pairings],
-        }
-    )
+    return dump(content(comparison))
+
+
+def content(comparison: Comparison) -> dict[str, Any]:
+    """Return the document as JSON can hold it."""
+    return {
+        "schema": SCHEMA,
+        "left": {"run": comparison.left.run, "title": comparison.left.title},
+        "right": {"run": comparison.right.run, "title": comparison.right.title},
+        "accounts": [_document(each) for each in comparison.pairings],
+    }
 
 
 def divergence(left: Sequence[PlacedOrder], right: Sequence[PlacedOrder]) -> Divergence | None:

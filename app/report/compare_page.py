@@ -9,7 +9,7 @@ from app.core.metrics import DEFINITIONS, AccountSummary, Definition, Figure
 from app.core.metrics.book import PlacedOrder
 from app.report.charts.frame import WIDE
 from app.report.charts.lines import Curve, Words, line_chart
-from app.report.compare import Comparison, Divergence, Pairing
+from app.report.compare import Comparison, Divergence, Pairing, content
 from app.report.markup import Child, Markup, tag
 from app.report.numbers import NONE, Money, counted, figure, moment, quantity
 from app.report.page import html
@@ -33,7 +33,7 @@ def comparison_page(comparison: Comparison) -> bytes:
         article(pairing, left.title, right.title, f"c{number}")
         for number, pairing in enumerate(comparison.pairings)
     ]
-    return html(title, head, *accounts, definitions())
+    return html(title, content(comparison), head, *accounts, definitions())
 
 
 _ONE, _TWO = "whole line", "dashed line"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+from typing import Any
+
+import orjson
 
 VOID = frozenset({"meta", "br", "hr", "col"})
 
@@ -13,6 +16,9 @@ class Markup(str):
 
     __slots__ = ()
 
+
+_ENDING = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&"})
+"""Signs that could end a script element, or begin a comment in it, as JSON may write them."""
 
 Child = str | Markup
 """A child of an element: plain text is escaped, markup is not."""
@@ -44,3 +50,9 @@ def tag(name: str, /, *children: Child, **attributes: str | float | None) -> Mar
     if name in VOID:
         return Markup(f"<{name}{written}>")
     return Markup(f"<{name}{written}>{join(children)}</{name}>")
+
+
+def data(name: str, document: dict[str, Any]) -> Markup:
+    """Return a document as an element that browsers show nothing of and don't run."""
+    written = Markup(orjson.dumps(document).decode().translate(_ENDING))
+    return tag("script", written, type="application/json", id=name)

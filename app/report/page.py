@@ -1,11 +1,16 @@
-"""A report enters; `report.html` leaves: one page without scripts that asks for nothing else."""
+"""A report enters; `report.html` leaves: one page that runs no code and asks for nothing else.
+
+What `report.json` holds stands in it, too, so that a page sent on by itself is still data.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from app.core.metrics import AccountSummary
-from app.report.markup import Markup, join, tag
+from app.report.document import content
+from app.report.markup import Markup, data, join, tag
 from app.report.numbers import Money
 from app.report.run import Report
 from app.report.sections.definitions import definitions
@@ -33,11 +38,11 @@ def page(report: Report) -> bytes:
         _account(report, each, f"a{number}") for number, each in enumerate(summary.accounts)
     ]
     body = [head(report), *accounts, quality(summary), definitions()]
-    return html(report.info.title, *body)
+    return html(report.info.title, content(report), *body)
 
 
-def html(title: str, *body: Markup) -> bytes:
-    """Return a whole page with our style and nothing from elsewhere."""
+def html(title: str, document: dict[str, Any], *body: Markup) -> bytes:
+    """Return a whole page with our style, a document as data, and nothing from elsewhere."""
     top = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -48,7 +53,7 @@ def html(title: str, *body: Markup) -> bytes:
         Markup('<link rel="icon" href="data:,">'),
         tag("style", Markup(STYLE.read_text(encoding="utf-8"))),
     )
-    whole = tag("html", top, tag("body", tag("main", *body)), lang="en")
+    whole = tag("html", top, tag("body", tag("main", *body), data("document", document)), lang="en")
     return f"<!doctype html>\n{whole}\n".encode()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.core.metrics import DEFINITIONS
-from app.report import Report, compare, comparison_page, document, page
+from app.report import Report, compare, comparison_document, comparison_page, document, page
 from tests.report.conftest import HOSTILE, INFO, drawn
 from tests.report.runs import unmoved
 
@@ -78,7 +79,9 @@ def test_a_page_asks_for_nothing_and_runs_nothing(pages: dict[str, bytes], name:
     assert "https:" not in html
     assert not re.search(r"url\(|@import|@font-face", html)
     for tag, attributes in read(pages[name]).elements:
-        assert tag not in ("script", "img", "iframe", "object", "embed", "base")
+        assert tag not in ("img", "iframe", "object", "embed", "base")
+        if tag == "script":
+            assert attributes == {"type": "application/json", "id": "document"}
         assert not any(key.startswith("on") or key == "src" for key in attributes)
         if tag == "link":
             assert attributes == {"rel": "icon", "href": "data:,"}
@@ -112,9 +115,16 @@ def test_every_chart_has_title_and_description(pages: dict[str, bytes], name: st
 
 
 def test_foreign_text_is_text(pages: dict[str, bytes]) -> None:
-    assert "<script" not in pages["year"].decode()
+    assert pages["year"].count(b"<script") == pages["year"].count(b"</script") == 1
     assert HOSTILE in "".join(read(pages["year"]).text)
     assert "<title>Backtest &lt;script&gt;" in pages["year"].decode()
+
+
+def test_a_page_holds_its_data(year: Report, pages: dict[str, bytes]) -> None:
+    comparison = comparison_document(compare(year, Report(INFO, drawn(6))))
+    for name, whole in (("year", document(year)), ("comparison", comparison)):
+        (found,) = re.findall(rb'<script type="application/json" id="document">(.*?)<', pages[name])
+        assert json.loads(found) == json.loads(whole)
 
 
 def test_every_figure_is_there_with_its_formula(pages: dict[str, bytes]) -> None:
