@@ -127,9 +127,9 @@ def _search(said: Words, out: Path | None, options: dict[str, Any], *, as_json: 
     """Search, and say what was found, also where it was interrupted."""
     from app.backtest import search_view  # noqa: PLC0415 - help loads nothing
     from app.backtest.journal import Journal  # noqa: PLC0415
-    from app.commands.progress import Meter  # noqa: PLC0415
     from app.backtest.request import search_request  # noqa: PLC0415
     from app.backtest.search import outcome, search  # noqa: PLC0415
+    from app.commands.progress import Meter  # noqa: PLC0415
 
     plan = search_request(
         said,
@@ -154,9 +154,9 @@ def _search(said: Words, out: Path | None, options: dict[str, Any], *, as_json: 
 
 
 def _run(said: Words, out: Path | None) -> Report:
-    from app.commands.progress import Meter  # noqa: PLC0415 - help loads nothing
-    from app.backtest.request import request  # noqa: PLC0415
+    from app.backtest.request import request  # noqa: PLC0415 - help loads nothing
     from app.backtest.run import backtest as run  # noqa: PLC0415
+    from app.commands.progress import Meter  # noqa: PLC0415
     from app.times import format_time  # noqa: PLC0415
 
     asked = request(said, out)

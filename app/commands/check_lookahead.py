@@ -47,8 +47,8 @@ def check_lookahead(*, cuts: int, seed: int, as_json: bool, **options: Any) -> N
 
 def _check(cuts: int, seed: int, options: dict[str, Any]) -> Verdict:
     from app.backtest.lookahead import check  # noqa: PLC0415 - help loads nothing
-    from app.commands.progress import Meter  # noqa: PLC0415
     from app.backtest.request import request  # noqa: PLC0415
+    from app.commands.progress import Meter  # noqa: PLC0415
 
     asked = request(words(options))
     with Meter("check", "runs", cuts + RUNS) as meter:
