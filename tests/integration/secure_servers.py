@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,10 +19,10 @@ import asyncpg
 import pytest
 
 from app.commands.stack import CHECKOUT, local_folder
+from tests.ports import LOOPBACK, free_port
 
 MANUAL = (CHECKOUT / "docs" / "security.md").read_text()
 PATIENCE = 90.0
-LOOPBACK = "127.0.0.1"
 ADMIN = "hunter-kafka-admin"
 WORKER = "hunter-kafka-worker"
 READER = "hunter-kafka-reader"
@@ -85,12 +84,6 @@ def block(name: str) -> str:
     for who, password in (("ADMIN", ADMIN), ("WORKER", WORKER), ("READER", READER)):
         text = text.replace(f"PASSWORD-OF-{who}", password)
     return text
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)

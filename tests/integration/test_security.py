@@ -23,7 +23,6 @@ from app.runtime import topics
 from tests.integration import secure_servers
 from tests.integration.secure_servers import (
     ADMIN,
-    LOOPBACK,
     OWNER_OF_ROWS,
     PLAIN,
     READER,
@@ -35,8 +34,13 @@ from tests.integration.secure_servers import (
     block,
 )
 from tests.integration.worker import CONFIGURATION, Done, Installation, Worker, eventually, exchange
+from tests.ports import LOOPBACK
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("security"),  # they share their servers
+]
 
 DECISIONS = 4
 UPSTREAM = "market,candles,momentum,macd"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Literal, Self
 
+from tests.ports import LOOPBACK, free_port
+
 Way = Literal["asked", "answered"]
 
 COMMIT_REQUEST = b"COMMIT;\0"
@@ -53,8 +55,8 @@ class Proxy:
 
     async def listen(self) -> None:
         """Take connections, on the port of before if there was one."""
-        self._server = await asyncio.start_server(self._meet, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = self.port or free_port()
+        self._server = await asyncio.start_server(self._meet, LOOPBACK, self.port)
 
     async def vanish(self) -> None:
         """Refuse connections and reset those that are there."""

@@ -17,6 +17,7 @@ from app.market.binance.stream import MOST_SYMBOLS, Stream, TooManySymbolsError
 from app.market.exchange import LocalExchange
 from tests.market.binance.fast_time import FastTime
 from tests.market.exchange.playing import BTCUSDT, DAY, PATIENCE, XRPETH, played
+from tests.ports import LOOPBACK, free_port
 
 MINUTE = 60_000
 
@@ -198,11 +199,9 @@ class WaitedTime(FastTime):
 
 
 async def test_an_exchange_that_is_not_there_is_tried_again() -> None:
-    async with played() as play:
-        address = play.exchange.ws_url
-        port = int(address.rpartition(":")[2])
+    port = free_port()
     time = WaitedTime()
-    stream = Stream(address, time=time)
+    stream = Stream(f"ws://{LOOPBACK}:{port}", time=time)
     stream.subscribe("XRPETH")
     task = asyncio.create_task(stream.run())
     try:
