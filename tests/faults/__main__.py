@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from app.commands.stack import CHECKOUT
+from app.errors import UNREACHABLE
 from tests.faults.campaign import run, schedule
 from tests.faults.endings import CYCLE, ENDINGS
 from tests.faults.kinds import BROKER, KINDS, POSTGRES
 from tests.faults.report import FILE, Report
-from tests.faults.servers import Broker, Postgres, Server, ServerError
+from tests.faults.servers import Broker, Postgres, Server, ServerError, check, fetch
 from tests.faults.site import Servers
 
 LOCAL = Path(os.environ.get("LOCKSTEP_LOCAL_DIR", CHECKOUT / ".local"))
@@ -54,10 +55,12 @@ async def main() -> int:
     if unknown:
         say(f"no such kind: {', '.join(sorted(unknown))}; --list names them")
         return 2
-    if asked.seeds == 1 and not asked.each:
-        report = await alone(asked)
-    else:
-        report = await many(asked)
+    single = asked.seeds == 1 and not asked.each
+    try:
+        report = await (alone if single else many)(asked)
+    except ServerError as error:
+        say(f"seed {asked.seed}: {error}" if single else str(error))
+        return UNREACHABLE
     for line in report.lines(asked.only or ALL, asked.each or 1):
         say(line)
     return 1 if report.failed else 0
@@ -65,6 +68,7 @@ async def main() -> int:
 
 async def many(asked: argparse.Namespace) -> Report:
     """Run every seed in a process of its own, some side by side, and more where kinds are rare."""
+    await fetch(LOCAL)
     kinds = asked.only or ALL
     report = await each_of(
         range(asked.seed, asked.seed + asked.seeds), asked, asked.only, asked.faults
@@ -72,7 +76,7 @@ async def many(asked: argparse.Namespace) -> Report:
     following = asked.seed + asked.seeds
     for _ in range(ROUNDS):
         rare = report.rare([kind for kind in kinds if kind not in unable(report)], asked.each)
-        if not rare:
+        if not rare or not report.compared:
             break
         faults = min(asked.faults, sum(kind in KINDS for kind in rare))
         ends = max((missing for kind, missing in rare.items() if kind in ENDINGS), default=0)
@@ -99,7 +103,8 @@ async def each_of(
         nonlocal report
         while waiting:
             seed = waiting.pop()
-            await child(seed, number, asked, only, faults)
+            if await child(seed, number, asked, only, faults) == UNREACHABLE:
+                waiting.clear()  # the next would find no servers either
             report += Report.read(seed, logs_of(seed))
 
     await asyncio.gather(*(lane(number) for number in range(asked.jobs)))
@@ -108,7 +113,7 @@ async def each_of(
 
 async def child(
     seed: int, lane: int, asked: argparse.Namespace, only: Sequence[str] | None, faults: int
-) -> None:
+) -> int:
     words = [f"--seed={seed}", "--seeds=1", f"--faults={faults}", f"--speed={asked.speed}"]
     words += [f"--lane={lane}", *(f"--only={kind}" for kind in only or ())]
     (logs_of(seed) / FILE).unlink(missing_ok=True)
@@ -122,7 +127,7 @@ async def child(
     async for line in process.stdout:
         if line.startswith(b"seed "):  # not its summary: there is one of all
             say(line.decode().rstrip())
-    await process.wait()
+    return await process.wait()
 
 
 def logs_of(seed: int) -> Path:
@@ -131,6 +136,7 @@ def logs_of(seed: int) -> Path:
 
 async def alone(asked: argparse.Namespace) -> Report:
     """Run one seed here and say what became of it."""
+    await fetch(LOCAL)
     seed, folder = asked.seed, LOCAL / "faults" / f"lane-{asked.lane}"
     broker, postgres = Broker(folder, LOCAL), Postgres(folder)
     started = [server for server in (broker, postgres) if await own(seed, server)]
@@ -138,6 +144,7 @@ async def alone(asked: argparse.Namespace) -> Report:
         broker if broker in started else None, postgres if postgres in started else None
     )
     try:
+        check()
         return await one(seed, asked, servers)
     finally:
         for server in started:

@@ -12,6 +12,31 @@ from pathlib import Path
 from app.commands.stack import CHECKOUT
 
 TRIES = 20
+NEEDED = ("LOCKSTEP_KAFKA__BOOTSTRAP", "LOCKSTEP_DATABASE__PASSWORD")
+"""What tells where a broker and a database are, those at hand or those of one's own."""
+
+
+async def fetch(local: Path) -> None:
+    """Fetch Kafka to where every Broker takes it from, before several want it at once.
+
+    Raises:
+        ServerError: It can't be fetched, and there is no broker at hand to use instead.
+    """
+    try:
+        await _do("kafka", "install", local)
+    except ServerError:
+        if NEEDED[0] not in os.environ:
+            raise
+
+
+def check() -> None:
+    """Raise ServerError where the environment names no broker or no database."""
+    missing = [name for name in NEEDED if name not in os.environ]
+    if missing:
+        raise ServerError(
+            f"a broker and a database are needed, and the environment lacks {', '.join(missing)}: "
+            "run it as ./run faults, which starts both"
+        )
 
 
 class ServerError(RuntimeError):
@@ -27,37 +52,24 @@ class Server:
     """
 
     def __init__(self, service: str, folder: Path) -> None:
-        self._script = str(CHECKOUT / "deploy" / "local" / service)
+        self._service = service
         self._local = folder
         self._folder = folder / service
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._environment = os.environ | {"LOCKSTEP_LOCAL_DIR": str(folder)}
 
     async def start(self) -> None:
         """Start it, if need be, and let this process's environment name it; raises ServerError."""
-        await self._do("start")
+        await _do(self._service, "start", self._local)
         for line in (self._local / "stack.env").read_text().splitlines():
             name, value = line.split("=", 1)
             os.environ[name] = value
 
     async def stop(self) -> None:
-        await self._do("stop")
+        await _do(self._service, "stop", self._local)
 
     def send(self, number: signal.Signals) -> None:
         """Send the server's first process a signal."""
         raise NotImplementedError
-
-    async def _do(self, verb: str) -> None:
-        process = await asyncio.create_subprocess_exec(
-            self._script, verb,
-            env=self._environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        _, error = await process.communicate()
-        if process.returncode:
-            raise ServerError(error.decode().strip())
 
 
 class Broker(Server):
@@ -98,6 +110,20 @@ class Postgres(Server):
     def send(self, number: signal.Signals) -> None:
         pid = (self._folder / "data" / "postmaster.pid").read_text().split()[0]
         os.kill(int(pid), number)
+
+
+async def _do(service: str, verb: str, local: Path) -> None:
+    """Run a script of deploy/local; raises ServerError with the last thing it said."""
+    process = await asyncio.create_subprocess_exec(
+        str(CHECKOUT / "deploy" / "local" / service), verb,
+        env=os.environ | {"LOCKSTEP_LOCAL_DIR": str(local)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, error = await process.communicate()
+    if process.returncode:
+        raise ServerError(error.decode().strip().rpartition("\n")[2])
 
 
 def _has_extension() -> bool:

@@ -14,8 +14,8 @@ from tests.faults.endings import ENDINGS, POISON
 from tests.faults.kinds import KINDS
 from tests.faults.on_workers import killed_at
 from tests.faults.points import Points
+from tests.faults.servers import NEEDED
 
-NEEDED = ("LOCKSTEP_KAFKA__BOOTSTRAP", "LOCKSTEP_DATABASE__PASSWORD")
 SHORT = (
     "exchange skips trades",
     "COMMIT's answer lost",
