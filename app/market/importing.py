@@ -8,16 +8,17 @@ a dump that ends is silence, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 import orjson
 
-from app.core.events import Clock, Gap, History, Listing, Record, Series, Trades
+from app.core.events import Clock, Gap, History, Listing, Record, Series
 from app.errors import ConfigurationError, LockstepError
 from app.market.binance.answers import INTERVALS, SymbolInfo, parse_symbol
+from app.market.columns import history_of, trades_of
 from app.market.dumps import Aggregate, read_dump
 from app.market.exchange import DumpMarket
 from app.market.exchange.intervals import Interval
@@ -207,18 +208,7 @@ def _history(
     instrument: str, candles: KlineSeries, interval: int, base: int, count: int
 ) -> History | None:
     bars = candles.oldest(base - count * interval, base - 1, count)
-    if not bars:
-        return None
-    return History(
-        instrument=instrument,
-        interval=interval,
-        time=tuple(bar.open_time + interval for bar in bars),
-        open=tuple(bar.open for bar in bars),
-        high=tuple(bar.high for bar in bars),
-        low=tuple(bar.low for bar in bars),
-        close=tuple(bar.close for bar in bars),
-        volume=tuple(bar.volume for bar in bars),
-    )
+    return history_of(instrument, interval, bars)
 
 
 class Tape:
@@ -283,7 +273,7 @@ class Tape:
             yield Timed(row.time, Gap(self._instrument, row.id, row.id, row.time, row.time, VOID))
 
     def _flush(self) -> Timed:
-        record = _trades(self._instrument, self._batch)
+        record = trades_of(self._instrument, self._batch, age=0)
         time = self._batch[-1].time
         self._newest = max(self._newest, *record.time)
         self._batch.clear()
@@ -313,17 +303,3 @@ class Tape:
         until = self._manner.until
         open_end = self._newest // self._interval * self._interval + self._interval
         yield from self._clocks(open_end if until is None else until)
-
-
-def _trades(instrument: str, rows: Sequence[Aggregate]) -> Trades:
-    return Trades(
-        instrument=instrument,
-        id=tuple(row.id for row in rows),
-        first_id=tuple(row.first_id for row in rows),
-        last_id=tuple(row.last_id for row in rows),
-        time=tuple(row.time for row in rows),
-        price=tuple(row.price for row in rows),
-        quantity=tuple(row.quantity for row in rows),
-        buyer_maker=tuple(row.buyer_maker for row in rows),
-        age=0,
-    )

@@ -9,6 +9,7 @@ from app.core.events import Account, Epoch, Filters, History, Join, Listing, Rec
 from app.core.flow import VERSION
 from app.market.binance.answers import INTERVALS, Kline, SymbolInfo
 from app.market.binance.rest import PAGE, Rest
+from app.market.columns import history_of
 from app.market.state import AccountJoin
 
 # HALT stops matching for a while and still publishes; what isn't known is not tradable.
@@ -118,17 +119,4 @@ async def past_candles(
         if len(page) < PAGE:
             break
         start = page[-1].open_time + interval
-    return _history(listing.instrument, interval, rows[-count:]) if rows else None
-
-
-def _history(instrument: str, interval: int, rows: list[Kline]) -> History:
-    return History(
-        instrument=instrument,
-        interval=interval,
-        time=tuple(row.open_time + interval for row in rows),
-        open=tuple(row.open for row in rows),
-        high=tuple(row.high for row in rows),
-        low=tuple(row.low for row in rows),
-        close=tuple(row.close for row in rows),
-        volume=tuple(row.volume for row in rows),
-    )
+    return history_of(listing.instrument, interval, rows[-count:])

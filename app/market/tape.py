@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from app.core.events import Clock, Gap, Record, Trades
+from app.market.columns import trades_of
 from app.market.dumps import Aggregate
 from app.market.holes import Arrived, Hole, Sequence
 from app.market.sources import Sources
@@ -357,17 +358,7 @@ class Tape:
     def _trades(self, batch: list[Arrived]) -> Trades:
         rows = [item.aggregate for item in batch]
         self.age = max(0, *(item.newest - item.aggregate.time for item in batch), 0)
-        return Trades(
-            instrument=self.state.instrument,
-            id=tuple(row.id for row in rows),
-            first_id=tuple(row.first_id for row in rows),
-            last_id=tuple(row.last_id for row in rows),
-            time=tuple(row.time for row in rows),
-            price=tuple(row.price for row in rows),
-            quantity=tuple(row.quantity for row in rows),
-            buyer_maker=tuple(row.buyer_maker for row in rows),
-            age=self.age,
-        )
+        return trades_of(self.state.instrument, rows, self.age)
 
     def _take_clock(self, now: float) -> list[Record]:
         if self._doubt() is None:
