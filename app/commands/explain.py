@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.commands.times import time_of
 from app.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def explain(
         raise click.UsageError("give the name of a record, or --at TIME --instrument NAME.")
     if (moment is None) != (instrument is None) or (account and moment is None):
         raise click.UsageError("--at, --instrument and --account go together; --account may miss.")
-    trees = asyncio.run(_explain(name, _time(moment), instrument, account, database=database))
+    time = time_of(moment, "--at")
+    trees = asyncio.run(_explain(name, time, instrument, account, database=database))
     if as_json:
         from app.replay.explain import document  # noqa: PLC0415 - help loads nothing
 
@@ -108,15 +110,6 @@ def _accounts(settings: Settings, instrument: str, account: str | None) -> list[
             f"--instrument, or name the --account that did."
         )
     return names
-
-
-def _time(text: str | None) -> int | None:
-    from app.times import parse_time  # noqa: PLC0415 - help loads nothing
-
-    try:
-        return None if text is None else parse_time(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="--at") from error
 
 
 def _tell(place: str, count: int, whole: int) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.commands.times import time_of
 from app.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -55,14 +56,9 @@ def import_(
 
 def _manner(settings: Settings, start: str | None) -> Manner:
     from app.market.importing import Manner  # noqa: PLC0415 - help loads nothing
-    from app.times import parse_time  # noqa: PLC0415
 
-    try:
-        moment = None if start is None else parse_time(start)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="--from") from error
     return Manner(
-        start=moment,
+        start=time_of(start, "--from"),
         history_count=settings.market.history_count,
         flush_count=settings.market.flush_count,
         grace=settings.market.grace,

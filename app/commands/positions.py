@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.commands.times import refusing, time_of
 from app.errors import ConfigurationError, LockstepError
 
 if TYPE_CHECKING:
@@ -63,14 +64,9 @@ def _missing(account: str | None, moment: str | None) -> LockstepError:
 
 
 def _time(text: str | None) -> datetime:
-    from app.times import parse_time  # noqa: PLC0415 - help loads nothing
-
-    if text is None:
-        return EVER
-    try:
-        return datetime.fromtimestamp(parse_time(text) / 1000, UTC)
-    except (ValueError, OverflowError) as error:
-        raise click.BadParameter(f"{error}.", param_hint="--at") from error
+    with refusing("--at"):
+        time = time_of(text, "--at")
+        return EVER if time is None else datetime.fromtimestamp(time / 1000, UTC)
 
 
 async def _read(account: str | None, moment: datetime) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.commands.times import time_of
 from app.errors import ConfigurationError, LockstepError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def read(  # noqa: PLR0917 - click passes each option
 
     if offset is not None and moment is not None:
         raise click.UsageError("--offset and --time were both given, choose one.")
-    selection = Selection(topic, last, partition, offset, _time(moment), key)
+    selection = Selection(topic, last, partition, offset, time_of(moment, "--time"), key)
     lines = asyncio.run(_read(selection))
     if as_json:
         click.echo(json.dumps([line.document() for line in lines]))
@@ -140,15 +141,6 @@ async def _read(selection: Any) -> list[Line]:
             f"there is no topic {selection.topic!r}{suggest(selection.topic, declared())}"
         )
     return await browse(load().kafka, selection)
-
-
-def _time(text: str | None) -> int | None:
-    from app.times import parse_time  # noqa: PLC0415 - help loads nothing
-
-    try:
-        return None if text is None else parse_time(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="--time") from error
 
 
 def _check() -> list[Mismatch]:
