@@ -338,7 +338,16 @@ RECORDS: dict[type[Record], st.SearchStrategy[Any]] = {
     ),
     events.Snapshot: st.builds(events.Snapshot, KEYS, KEYS, COUNTS, TIMES, NEEDS, TEXTS),
     events.Fork: st.builds(
-        events.Fork, KEYS, st.sampled_from(events.ForkStep), optional(TIMES), KEYS, TEXTS
+        events.Fork,
+        fork_id=KEYS,
+        step=st.sampled_from(events.ForkStep),
+        time=TIMES,
+        at=optional(TIMES),
+        backend=KEYS,
+        source=TEXTS,
+        handle=optional(TEXTS),
+        expires=TIMES,
+        detail=TEXTS,
     ),
     events.StageState: st.builds(
         events.StageState, KEYS, KEYS, COUNTS, COUNTS, TIMES, NEEDS, TEXTS

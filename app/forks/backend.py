@@ -132,8 +132,8 @@ class Backend(Protocol):
     async def copies(self) -> list[Copy]:
         """Return everything whose name has our prefix, ours or not; never to be deleted unseen."""
 
-    async def wait(self, copy: Copy, timeout: float) -> Copy:
-        """Return the copy once it is ready and lets us connect; `timeout` in seconds.
+    async def wait(self, copy: Copy, patience: float) -> Copy:
+        """Return the copy once it is ready and lets us connect; `patience` in seconds.
 
         Raises:
             CopyFailedError: It never will be.

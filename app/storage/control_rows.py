@@ -9,8 +9,9 @@ from app.storage.values import Rows, document, instant, named
 def fork(record: Fork, inbound: Inbound) -> Rows:
     """One row a step."""
     at = None if record.at is None else instant(record.at)
-    row = (record.fork_id, record.step.value, at, record.backend, record.detail)
-    return [("forks", (*row, *named(inbound)))]
+    what = (record.fork_id, record.step.value, instant(record.time), at)
+    where = (record.backend, record.source, record.handle, instant(record.expires))
+    return [("forks", (*what, *where, record.detail, *named(inbound)))]
 
 
 def snapshot(record: Snapshot, inbound: Inbound) -> Rows:

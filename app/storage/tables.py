@@ -137,7 +137,12 @@ _ALL = (
         DERIVED,
         "account time",
     ),
-    _table("forks", "fork_id step at backend detail", NAMED, "identity"),
+    _table(
+        "forks",
+        "fork_id step time at backend source handle expires detail",
+        NAMED,
+        "identity",
+    ),
     _table("snapshots", "time stage key version needs body", NAMED, "identity time"),
     _table(
         "dead_letters",

@@ -489,7 +489,10 @@ RECORDS: dict[str, Rule] = {
     "snapshot": fields(
         stage=is_key, key=is_key, version=COUNT, time=TIME, needs=NEEDS, body=text(2**21)
     ),
-    "fork": fields(fork_id=is_key, step=STEP, at=maybe(TIME), backend=is_key, detail=TEXT),
+    "fork": fields(
+        fork_id=is_key, step=STEP, time=TIME, at=maybe(TIME), backend=is_key, source=TEXT,
+        handle=maybe(TEXT), expires=TIME, detail=TEXT,
+    ),
     "state": fields(
         stage=is_key, key=is_key, token=COUNT, version=COUNT, time=TIME, needs=NEEDS,
         body=text(2**21),

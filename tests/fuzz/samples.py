@@ -199,7 +199,8 @@ def _rekeyed(topic: str, key: str, message: Message) -> Sample:
 def _beside() -> list[Sample]:
     needs = {"trades": 42, "orders": 0}
     fork, now = (
-        Fork("try-1", ForkStep.READY, at, "local", "ready at once") for at in (START, None)
+        Fork("try-1", ForkStep.READY, START, at, "local", "a.b", handle, START, "ready at once")
+        for at, handle in ((START, "fm-1"), (None, None))
     )
     letter = DeadLetter(
         "trades", 0, 9, "BINANCE:X", "candles", "trades was no JSON", "e2dhcmJhZ2U=", 8

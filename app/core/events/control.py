@@ -199,27 +199,40 @@ class Fork:
     """One step in the life of a copy of the database.
 
     Attributes:
-        fork_id: The fork.
+        fork_id: The fork; what its copy is named, wherever it lives.
         step: What happened.
+        time: When, by the clock of whoever took the step, milliseconds since the epoch UTC.
         at: The decision time it stands for, milliseconds since the epoch UTC; none: now.
         backend: Where it lives.
+        source: What is copied, as the back end names it.
+        handle: What the back end calls the copy; none: not known yet.
+        expires: From when on it may be deleted unasked, milliseconds since the epoch UTC.
         detail: A sentence.
     """
 
     TYPE: ClassVar[str] = "fork"
     fork_id: str
     step: ForkStep
+    time: int
     at: int | None
     backend: str
+    source: str
+    handle: str | None
+    expires: int
     detail: str
 
     def __post_init__(self) -> None:
         checks.key("fork_id", self.fork_id)
         checks.key("backend", self.backend)
-        checks.text("detail", self.detail)
+        for name in ("time", "expires"):
+            checks.time(name, getattr(self, name))
+        for name in ("source", "detail"):
+            checks.text(name, getattr(self, name))
+        if self.handle is not None:
+            checks.text("handle", self.handle)
         if self.at is not None:
             checks.time("at", self.at)
 
     def name(self) -> str:
-        """Return the identity."""
-        return f"fork/{self.fork_id}/{self.step}"
+        """Return the identity: a step that was taken twice is there twice."""
+        return f"fork/{self.fork_id}/{self.step}/{self.time}"
