@@ -39,7 +39,7 @@ def servers() -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_a_pipeline_struck_at_work_loses_and_doubles_nothing(
     servers: None,  # noqa: ARG001
     tmp_path: Path,
@@ -61,7 +61,7 @@ async def test_a_pipeline_struck_at_work_loses_and_doubles_nothing(
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_with_faust_s_own_acks_in_one_stage_records_are_lost(
     servers: None,  # noqa: ARG001
     tmp_path: Path,

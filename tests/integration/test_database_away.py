@@ -11,7 +11,7 @@ from app.storage.database import Database
 from tests.integration.worker import MINUTE, Installation, eventually, exchange
 from tests.storage.proxy import Proxy
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 async def test_trading_goes_on_while_the_database_is_away(installation: Installation) -> None:

@@ -12,7 +12,7 @@ from app.core.events import Halted, Limit, Orders, Portfolio, Refusal, Resumed, 
 from app.pipeline import EDGES, STAGES
 from tests.integration.worker import MINUTE, A, B, Installation, X, eventually, exchange, invested
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 MARKET, SINK = EDGES
 

@@ -12,7 +12,7 @@ from app.runtime.ports import Entry
 from app.storage.database import Database
 from tests.integration.worker import A, Installation, eventually, exchange
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 GARBAGE = b"{garbage"
 COMMAND = b'{"type":"command","account":"paper","command_id":"1","action":"stop","by":"me"}'

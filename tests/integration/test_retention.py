@@ -49,7 +49,7 @@ from tests.integration.worker import (
 )
 from tests.storage.proxy import Proxy
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 SPEED = 120.0
 MINUTES = 40

@@ -14,7 +14,7 @@ from app.runtime.status import status
 from tests.integration.proof import equals_its_replay, fills_the_tables
 from tests.integration.worker import Installation, eventually, exchange, installed, paced
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 WORKER = ("-m", "tests.integration.other_worker")
 

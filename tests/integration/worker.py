@@ -39,7 +39,7 @@ MINUTE = 60_000
 AHEAD = 4 * MINUTE
 STANDSTILL = 4.0
 START = DAY + HOUR
-PATIENCE = 120.0
+PATIENCE = 180.0
 A, B, X = "BINANCE:AAAUSDT", "BINANCE:BBBUSDT", "BINANCE:XRPETH"
 XRPETH = DumpMarket(
     CHECKOUT / "tests" / "data" / "XRPETH-trades-2019-10-11.csv", "XRPETH", "XRP", "ETH"
@@ -136,9 +136,9 @@ class Worker:
             await self._said.wait_for(found)
         return found() or ""
 
-    async def ends(self, patience: float = PATIENCE) -> int:
+    async def ends(self) -> int:
         """Wait until it has ended and all it said is read; return its exit code."""
-        code = await asyncio.wait_for(self.process.wait(), patience)
+        code = await asyncio.wait_for(self.process.wait(), PATIENCE)
         await self._reading
         return code
 

@@ -21,6 +21,7 @@ from tests.simulation.toys import COUNTS, STAGES, clocks, expected
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 COUNT = 400
+PATIENCE = 60.0
 
 
 class Run:
@@ -102,7 +103,7 @@ async def test_kills_in_work_and_a_second_worker_lose_and_double_nothing(run: Ru
     assert await run.identities() == wanted
     for left in (worker, second):
         left.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(left.wait(), 10) == 0
+        assert await asyncio.wait_for(left.wait(), PATIENCE) == 0
 
 
 async def test_a_worker_that_was_stopped_past_its_session_does_not_win(run: Run) -> None:
@@ -126,4 +127,4 @@ async def test_bytes_that_only_our_stages_may_write_stop_the_worker(run: Run) ->
     await run.log.append([Entry("trades", b"A:X", b"{garbage"), *clocks(2)])
     await run.reaches(len(expected(2)))
     await run.log.append([Entry("fills", b"left", b"{garbage")])
-    assert await asyncio.wait_for(worker.wait(), 30) == 70
+    assert await asyncio.wait_for(worker.wait(), PATIENCE) == 70

@@ -175,7 +175,7 @@ async def broker(administrator: AIOKafkaAdminClient) -> AsyncIterator[Broker]:
 async def checked(broker: Broker, expected: Mismatch) -> list[Mismatch]:
     """Check until a difference is told: brokers learn of a change a moment after it was made."""
     found: list[Mismatch] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while expected not in found:
             await asyncio.sleep(0.02)
             found = await topics.check(broker)

@@ -218,7 +218,7 @@ async def lock(admin: asyncpg.Connection, topic: str) -> None:
 async def until_blocked(watcher: Database, pid: int) -> None:
     """Return once somebody waits for a lock of the server process `pid`."""
     query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND $1 = ANY(pg_blocking_pids(pid))"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await watcher.fetchval(query, pid):
             pass
 

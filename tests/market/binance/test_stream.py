@@ -178,12 +178,12 @@ async def test_a_refused_subscription_is_tried_anew(nested: bool) -> None:  # no
 
 async def test_the_servers_pings_are_answered() -> None:
     pings: dict[str, Any] = {
-        "speed": 1.0, "ping_interval_seconds": 0.05, "pong_timeout_seconds": 0.2,
+        "speed": 1.0, "ping_interval_seconds": 0.05, "pong_timeout_seconds": 0.45,
         "check_pong_payload": True, "messages_per_second": 30,
     }  # fmt: skip
     async with listening(**pings) as listener:
         await listener.until(Subscribed)
-        await listener.exchange.reached(DAY + 600)
+        await listener.exchange.reached(DAY + 700)
         assert (listener.exchange.connections, listener.stream.opened) == (1, 1)
 
 

@@ -28,7 +28,7 @@ HOUR = 3_600_000
 XRPETH = DumpMarket(DATA / "XRPETH-trades-2019-10-11.csv", "XRPETH", "XRP", "ETH")
 BTCUSDT = SyntheticMarket("BTCUSDT", "BTC", "USDT", price=Decimal(8500))
 BY_HAND: dict[str, Any] = {"speed": 0, "start": DAY, "history_ms": HOUR}
-PATIENCE = 10
+PATIENCE = 60
 
 
 @dataclass

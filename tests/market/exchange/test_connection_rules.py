@@ -23,7 +23,7 @@ from tests.market.exchange.playing import (
 
 
 async def test_a_server_ping_has_a_payload_and_its_echo_keeps_the_connection() -> None:
-    rules: dict[str, Any] = {"ping_interval_seconds": 0.1, "pong_timeout_seconds": 0.5}
+    rules: dict[str, Any] = {"ping_interval_seconds": 0.25, "pong_timeout_seconds": 1.5}
     async with played(**rules, messages_per_second=100) as p:
         url = f"{p.exchange.ws_url}/ws"
         async with p.session.ws_connect(url, autoping=False) as socket:
@@ -51,7 +51,7 @@ async def test_a_ping_without_its_answer_ends_the_connection(
     strict: bool,
     reason: str,
 ) -> None:
-    rules: dict[str, Any] = {"ping_interval_seconds": 0.3, "pong_timeout_seconds": 0.2}
+    rules: dict[str, Any] = {"ping_interval_seconds": 0.8, "pong_timeout_seconds": 0.6}
     async with played(**rules, check_pong_payload=strict) as p:
         url = f"{p.exchange.ws_url}/ws"
         async with p.session.ws_connect(url, autoping=False) as socket:
@@ -65,7 +65,7 @@ async def test_a_ping_without_its_answer_ends_the_connection(
 
 
 async def test_a_wrong_payload_is_tolerated_where_the_check_is_off() -> None:
-    async with played(ping_interval_seconds=0.2, pong_timeout_seconds=0.5) as p:
+    async with played(ping_interval_seconds=0.4, pong_timeout_seconds=1.0) as p:
         url = f"{p.exchange.ws_url}/ws"
         async with p.session.ws_connect(url, autoping=False) as socket:
             for _ in range(4):
