@@ -8,22 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.configurations import REAL
 from tests.integration.worker import Installation, installed
 from tests.replay.test_ring import DAY
 
-CONFIGURATION = """
-market: {history_count: 30}
-accounts:
-  real:
-    quote: ETH
-    capital: 1000
-    instruments: [BINANCE:XRPETH]
-    strategies:
-      momentum: {lookback: 3, entry: 0.0001}
-      macd: {fast: 2, slow: 4, signal: 2}
-    risk: {order_notional: 300, position_notional: 500, gross_notional: 1000,
-           daily_loss: 500, drawdown: 0.9, stale_after: 1h}
-"""
+CONFIGURATION = "market: {history_count: 30}" + REAL
 OTHER = ("--set", "accounts.real.strategies.macd.slow=9")
 UNTIL = ("--to", "2019-10-11T02:00Z")
 

@@ -9,19 +9,10 @@ from pathlib import Path
 import pytest
 
 from app.cli import run
+from tests.configurations import REAL
 from tests.replay.test_ring import DAY
 
-CONFIGURATION = """
-market: {exchange: local, stream: "ws://127.0.0.1:1", rest: "http://127.0.0.1:1"}
-accounts:
-  real:
-    quote: ETH
-    capital: 1000
-    instruments: [BINANCE:XRPETH]
-    strategies:
-      momentum: {lookback: 3, entry: 0.0001}
-    risk: {order_notional: 300, position_notional: 500, gross_notional: 1000,
-           daily_loss: 500, drawdown: 0.9}
+WIDE = """
   wide:
     quote: ETH
     capital: 1000
@@ -31,13 +22,14 @@ accounts:
     risk: {order_notional: 300, position_notional: 500, gross_notional: 1000,
            daily_loss: 500, drawdown: 0.9}
 """
+NOWHERE = 'market: {exchange: local, stream: "ws://127.0.0.1:1", rest: "http://127.0.0.1:1"}'
 HOUR = ("--from", "2019-10-11T01:00Z", "--to", "2019-10-11T02:00Z")
 FILE = ("--file", str(DAY), "--instrument", "BINANCE:XRPETH", "--account", "real")
 
 
 @pytest.fixture(autouse=True)
 def _configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "app.yaml").write_text(CONFIGURATION)
+    (tmp_path / "app.yaml").write_text(NOWHERE + REAL + WIDE)
     (tmp_path / "database.yaml").write_text("")
     monkeypatch.setenv("LOCKSTEP_CONFIG", str(tmp_path))
 

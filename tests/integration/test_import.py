@@ -35,6 +35,7 @@ from app.runtime.ports import Entry, Place
 from app.runtime.sink import SINK_TOPICS
 from app.storage.database import Database
 from app.storage.store import PostgresStore
+from tests.configurations import REAL
 from tests.integration.worker import (
     HOUR,
     MINUTE,
@@ -49,21 +50,11 @@ from tests.integration.worker import (
 XRPETH = CHECKOUT / "tests" / "data" / "XRPETH-trades-2019-10-11.csv"
 INSTRUMENT = "BINANCE:XRPETH"
 END = START + 100 * MINUTE
-CONFIGURATION = """
-market: {patience: 5s, history_count: 30}
-kafka: {session_timeout: 6s}
-accounts:
-  real:
-    quote: ETH
-    capital: 1000
-    instruments: [BINANCE:XRPETH]
-    strategies:
-      momentum: {lookback: 3, entry: 0.0001}
-      macd: {fast: 2, slow: 4, signal: 2}
-    risk: {order_notional: 300, position_notional: 500, gross_notional: 1000,
-           daily_loss: 500, drawdown: 0.9, stale_after: 1h}
-    execution: {participation: 0.5}
-"""
+CONFIGURATION = (
+    "market: {patience: 5s, history_count: 30}\nkafka: {session_timeout: 6s}"
+    + REAL
+    + "    execution: {participation: 0.5}\n"
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
