@@ -30,6 +30,7 @@ from tests.market.binance.feeding import (
     listing,
 )
 from tests.market.exchange.playing import BTCUSDT, DAY, HOUR, PATIENCE, XRPETH, played
+from tests.market.player import Player, fed
 
 ROWS = list(read_dump(XRPETH.path))
 FIRST = ROWS[0].id
@@ -37,33 +38,6 @@ FIRST = ROWS[0].id
 
 def ids(until: int, since: int = DAY) -> list[int]:
     return [row.id for row in ROWS if since <= row.time <= until]
-
-
-class Player:
-    """Plays the exchange by hand, an hour after the day's start to begin with."""
-
-    def __init__(self, exchange: LocalExchange, desk: Desk) -> None:
-        self.exchange = exchange
-        self.desk = desk
-        self.now = DAY + HOUR
-        exchange.play_to(self.now)
-
-    async def go(self, minutes: int) -> None:
-        """Let so many minutes pass, in steps that leave the feed time to read."""
-        for _ in range(minutes):
-            self.now += MINUTE
-            self.exchange.play_to(self.now)
-            await asyncio.sleep(0.001)
-
-    async def caught_up(self) -> None:
-        """Let time pass until everything so far is published and closed."""
-        done = asyncio.create_task(self.desk.reached(self.now))
-        while not done.done():
-            # In steps: what is sent while the feed connects anew is not heard by it.
-            self.now += 20_000
-            self.exchange.play_to(self.now)
-            await asyncio.wait([done], timeout=0.05)
-        await done
 
 
 @pytest.mark.parametrize(
@@ -118,14 +92,9 @@ FAULTS: dict[str, Callable[[Any], None]] = {
 async def test_whatever_goes_wrong_each_trade_is_published_once(
     fault: Callable[[Any], None],
 ) -> None:
-    desk = Desk()
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY
-    ):  # fmt: skip
-        player = Player(play.exchange, desk)
-        await desk.until(lambda: desk.reader().joins)
-        await player.caught_up()
-        fault(play.exchange.faults)
+    async with fed(listing(account())) as (player, _):
+        desk = player.desk
+        fault(player.exchange.faults)
         await player.go(30)
         await player.caught_up()
     reader = desk.reader()
@@ -136,14 +105,10 @@ async def test_whatever_goes_wrong_each_trade_is_published_once(
 
 
 async def test_trades_that_nobody_has_become_a_gap_and_the_rest_goes_on() -> None:
-    desk = Desk()
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY
-    ) as feed:  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
+    async with fed(listing(account())) as (player, feed):
+        desk = player.desk
         lost = len(ids(player.now))
-        play.exchange.faults.lose("XRPETH", 3)
+        player.exchange.faults.lose("XRPETH", 3)
         await player.go(30)
         await desk.until(lambda: desk.reader().gaps)
         await player.caught_up()
@@ -159,31 +124,23 @@ async def test_trades_that_nobody_has_become_a_gap_and_the_rest_goes_on() -> Non
 
 
 async def test_what_comes_after_patience_is_published_late() -> None:
-    desk = Desk()
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY
-    ):  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
+    async with fed(listing(account())) as (player, _):
+        desk = player.desk
         # All requests from now on, until the list is emptied: retries can't run out of it.
-        play.exchange.faults.rest_behind(10_000)
-        play.exchange.faults.skip("XRPETH", 3)
+        player.exchange.faults.rest_behind(10_000)
+        player.exchange.faults.skip("XRPETH", 3)
         await player.go(30)
         await desk.until(lambda: desk.reader().gaps)
         (gap,) = desk.reader().gaps
-        play.exchange.faults.rest_behind(0)
+        player.exchange.faults.rest_behind(0)
         await desk.until(lambda: not desk.reader().missing)
         assert desk.reader().late == list(range(gap.first_id, (gap.last_id or 0) + 1))
 
 
 async def test_void_aggregates_use_up_their_ids() -> None:
-    desk = Desk()
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY
-    ):  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
-        play.exchange.faults.void("XRPETH", 2)
+    async with fed(listing(account())) as (player, _):
+        desk = player.desk
+        player.exchange.faults.void("XRPETH", 2)
         await player.go(30)
         await player.caught_up()
         reader = desk.reader()
@@ -196,16 +153,12 @@ async def test_void_aggregates_use_up_their_ids() -> None:
 
 
 async def test_silent_minutes_are_closed_by_clocks() -> None:
-    desk = Desk()
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY
-    ):  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
+    async with fed(listing(account())) as (player, _):
+        desk = player.desk
         player.now = (player.now // MINUTE + 2) * MINUTE
         for _ in range(60):
             player.now += MINUTE
-            play.exchange.play_to(player.now + TAPE.grace)
+            player.exchange.play_to(player.now + TAPE.grace)
             await desk.reached(player.now)
     clocks = [record for record in desk.published[XRP] if isinstance(record, Clock)]
     assert len(clocks) > 10
@@ -253,13 +206,9 @@ async def test_history_ends_where_the_first_candle_begins() -> None:
 
 
 async def test_accounts_join_and_leave_while_the_tape_runs() -> None:
-    desk = Desk()
     first, second = account("a"), account("b")
-    async with played() as play, feeding(
-        play.exchange, desk, listing(first), start_time=DAY
-    ) as feed:  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
+    async with fed(listing(first)) as (player, feed):
+        desk = player.desk
         reader = desk.reader()
         await feed.add(listing(first, second))
         await desk.until(lambda: len(reader.joins) == 2)
@@ -277,7 +226,7 @@ async def test_accounts_join_and_leave_while_the_tape_runs() -> None:
         await feed.add(listing())
         await desk.until(lambda: len(reader.leaves) == 2)
         assert [entry.step for entry in desk.state().joins] == [JoinStep.LEFT, JoinStep.LEFT]
-        play.exchange.play_to(reader.leaves[1].time + TAPE.grace)
+        player.exchange.play_to(reader.leaves[1].time + TAPE.grace)
         # Nobody takes part: nothing is published, until somebody does again, as of then.
         await desk.until(lambda: reader.closed >= reader.leaves[1].time)
         before = len(desk.published[XRP])
@@ -292,15 +241,11 @@ async def test_accounts_join_and_leave_while_the_tape_runs() -> None:
 
 
 async def test_an_outage_closes_candles_as_incomplete_and_late_trades_follow() -> None:
-    desk = Desk()
     few: dict[str, Any] = {"connections_per_window": 1, "connection_window_seconds": 2.0}
-    async with played(**few) as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY
-    ) as feed:  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
+    async with fed(listing(account()), limits=few) as (player, feed):
+        desk = player.desk
         reader = desk.reader()
-        play.exchange.faults.cut()
+        player.exchange.faults.cut()
         await player.go(20)
         await desk.until(lambda: reader.gaps)
         assert reader.gaps[0].last_id is None
@@ -332,14 +277,11 @@ class SlowRest(Rest):
 
 
 async def test_a_join_prepared_too_slowly_is_prepared_anew() -> None:
-    desk = Desk()
     SlowRest.asked, SlowRest.go_on = asyncio.Event(), asyncio.Event()
     SlowRest.go_on.set()
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account("a")), history_count=5, rest_type=SlowRest
-    ) as feed:  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
+    slow: dict[str, Any] = {"start_time": None, "history_count": 5, "rest_type": SlowRest}
+    async with fed(listing(account("a")), **slow) as (player, feed):
+        desk = player.desk
         reader = desk.reader()
         SlowRest.asked.clear()
         SlowRest.go_on.clear()
@@ -354,13 +296,9 @@ async def test_a_join_prepared_too_slowly_is_prepared_anew() -> None:
 
 
 async def test_reading_waits_for_publishing_and_holds_no_more_than_the_buffer() -> None:
-    desk = Desk()
     small = dataclasses.replace(TAPE, buffer=20)
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY, tape=small
-    ) as feed:  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
+    async with fed(listing(account()), tape=small) as (player, feed):
+        desk = player.desk
         desk.open.clear()
         await player.go(60)
         tape = feed._instruments[XRP].tape
@@ -373,38 +311,6 @@ async def test_reading_waits_for_publishing_and_holds_no_more_than_the_buffer() 
         desk.open.set()
         await player.caught_up()
         assert desk.reader().taken == [row.id for row in ROWS[: len(desk.reader().taken)]]
-
-
-@pytest.mark.parametrize("status", ["BREAK", "END_OF_DAY", "SOMETHING_NEW"])
-async def test_a_delisted_symbol_leaves(status: str) -> None:
-    desk = Desk()
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY
-    ):  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
-        play.exchange.faults.set_status("XRPETH", status)
-        await desk.until(lambda: desk.reader().leaves)
-        (leave,) = desk.reader().leaves
-        assert leave.reason == f"delisted: its status was {status}"
-        # Its last candle is closed, though its streams may never tell the time again.
-        player.exchange.play_to(leave.time + TAPE.grace + int(TAPE.patience * 1000))
-        await desk.reached(leave.time)
-
-
-async def test_neither_a_halt_nor_an_empty_universe_is_a_delisting() -> None:
-    desk = Desk()
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY
-    ) as feed:  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
-        play.exchange.faults.set_status("XRPETH", "HALT")
-        instrument = feed._instruments[XRP]
-        await feed._look(instrument)
-        play.exchange.faults.empty_exchange_info()
-        await feed._look(instrument)
-        assert instrument.delisted == ""
 
 
 async def test_an_instrument_of_another_exchange_is_refused() -> None:
@@ -465,22 +371,10 @@ async def test_a_join_whose_acknowledgement_was_lost_is_repeated_as_it_was() -> 
 
 
 async def test_two_markets_share_a_clock() -> None:
-    desk = Desk()
     quiet = dataclasses.replace(BTCUSDT, rate=0.0001)
-    dollars = account("d", quote="USDT", instrument=BTC)
-    async with (
-        played(XRPETH, quiet) as play,
-        feeding(
-            play.exchange,
-            desk,
-            listing(account()),
-            listing(dollars, instrument=BTC),
-            start_time=DAY + HOUR,
-        ),
-    ):
-        player = Player(play.exchange, desk)
-        await player.caught_up()
-        await desk.reached(DAY + HOUR, BTC)
+    mine, dollars = listing(account()), listing(account("d", "USDT", BTC), instrument=BTC)
+    async with fed(mine, dollars, markets=(XRPETH, quiet), start_time=DAY + HOUR) as (player, _):
+        await player.desk.reached(DAY + HOUR, BTC)
 
 
 async def test_a_busy_market_is_sent_in_bulk_and_a_quiet_one_at_once() -> None:

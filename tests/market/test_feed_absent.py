@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,9 @@ from app.market.exchange import LocalExchange, SyntheticMarket
 from app.market.state import JoinStep
 from app.market.tape import BEGINNING
 from app.market.vigil import Vigil
-from tests.market.binance.feeding import MINUTE, XRP, Desk, account, feeding, listing
+from tests.market.binance.feeding import MINUTE, TAPE, XRP, Desk, account, feeding, listing
 from tests.market.exchange.playing import DAY, XRPETH, played
-from tests.market.test_feed import Player
+from tests.market.player import fed
 
 NOSUCH = "BINANCE:NOSUCH"
 SILENT = SyntheticMarket("NEWUSDT", "NEW", "USDT", seed=1, rate=1e-5)
@@ -22,19 +23,9 @@ NEW = "BINANCE:NEWUSDT"
 
 
 async def test_an_account_leaves_an_unknown_symbol_and_the_others_go_on() -> None:
-    desk = Desk()
-    async with (
-        played() as play,
-        feeding(
-            play.exchange,
-            desk,
-            listing(account(instrument=NOSUCH), instrument=NOSUCH),
-            listing(account()),
-            start_time=DAY,
-        ) as feed,
-    ):
-        player = Player(play.exchange, desk)
-        await player.caught_up()
+    unknown = listing(account(instrument=NOSUCH), instrument=NOSUCH)
+    async with fed(unknown, listing(account())) as (player, feed):
+        desk = player.desk
         await desk.until(lambda: desk.reader(NOSUCH).leaves)
         problem = {status.instrument: status.problem for status in feed.status()}
     assert problem[XRP] == ""
@@ -49,18 +40,8 @@ async def test_an_account_leaves_an_unknown_symbol_and_the_others_go_on() -> Non
 
 
 async def test_an_account_in_another_currency_leaves_and_the_others_join() -> None:
-    desk = Desk()
-    async with (
-        played() as play,
-        feeding(
-            play.exchange,
-            desk,
-            listing(account("wrong", quote="USDT"), account("right")),
-            start_time=DAY,
-        ) as feed,
-    ):
-        player = Player(play.exchange, desk)
-        await player.caught_up()
+    async with fed(listing(account("wrong", quote="USDT"), account("right"))) as (player, feed):
+        desk = player.desk
         assert [join.account for join in desk.reader().joins] == ["right"]
         await desk.until(lambda: desk.reader().leaves)
         assert [leave.account for leave in desk.reader().leaves] == ["wrong"]
@@ -69,19 +50,38 @@ async def test_an_account_in_another_currency_leaves_and_the_others_join() -> No
         await player.caught_up()
 
 
+@pytest.mark.parametrize("status", ["BREAK", "END_OF_DAY", "SOMETHING_NEW"])
+async def test_a_delisted_symbol_leaves(status: str) -> None:
+    async with fed(listing(account())) as (player, _):
+        desk = player.desk
+        player.exchange.faults.set_status("XRPETH", status)
+        await desk.until(lambda: desk.reader().leaves)
+        (leave,) = desk.reader().leaves
+        assert leave.reason == f"delisted: its status was {status}"
+        # Its last candle is closed, though its streams may never tell the time again.
+        player.exchange.play_to(leave.time + TAPE.grace + int(TAPE.patience * 1000))
+        await desk.reached(leave.time)
+
+
+async def test_neither_a_halt_nor_an_empty_universe_is_a_delisting() -> None:
+    async with fed(listing(account())) as (player, feed):
+        player.exchange.faults.set_status("XRPETH", "HALT")
+        instrument = feed._instruments[XRP]
+        await feed._look(instrument)
+        player.exchange.faults.empty_exchange_info()
+        await feed._look(instrument)
+        assert instrument.delisted == ""
+
+
 async def test_who_is_configured_anew_leaves_a_delisted_symbol_under_the_new_number() -> None:
-    desk = Desk()
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY
-    ) as feed:  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
-        play.exchange.faults.set_status("XRPETH", "BREAK")
+    async with fed(listing(account())) as (player, feed):
+        desk = player.desk
+        player.exchange.faults.set_status("XRPETH", "BREAK")
         await desk.until(lambda: desk.reader().leaves)
         await feed.add(listing(account(), numbers=(2,)))
         await desk.until(lambda: len(desk.reader().leaves) == 2)
         # It is traded again: that needs a new number, too.
-        play.exchange.faults.set_status("XRPETH", "TRADING")
+        player.exchange.faults.set_status("XRPETH", "TRADING")
         await feed.add(listing(account(), numbers=(3,)))
         await desk.until(lambda: len(desk.reader().joins) == 2)
     assert [leave.epoch for leave in desk.reader().leaves] == [1, 2]
@@ -91,13 +91,9 @@ async def test_who_is_configured_anew_leaves_a_delisted_symbol_under_the_new_num
 
 
 async def test_a_configuration_that_finds_its_symbol_delisted_leaves_it() -> None:
-    desk = Desk()
-    async with played() as play, feeding(
-        play.exchange, desk, listing(account()), start_time=DAY, status_pause=10_000.0
-    ) as feed:  # fmt: skip
-        player = Player(play.exchange, desk)
-        await player.caught_up()
-        play.exchange.faults.set_status("XRPETH", "BREAK")
+    async with fed(listing(account()), status_pause=10_000.0) as (player, feed):
+        desk = player.desk
+        player.exchange.faults.set_status("XRPETH", "BREAK")
         await feed.add(listing(account(), numbers=(2,)))
         await desk.until(lambda: desk.reader().leaves)
     (leave,) = desk.reader().leaves
@@ -106,21 +102,10 @@ async def test_a_configuration_that_finds_its_symbol_delisted_leaves_it() -> Non
 
 
 async def test_silence_is_looked_into_before_the_next_round_of_looks() -> None:
-    desk = Desk()
-    async with (
-        played(XRPETH, SILENT) as play,
-        feeding(
-            play.exchange,
-            desk,
-            listing(account()),
-            start_time=DAY,
-            status_pause=10_000.0,
-            stream=StreamSettings(stale_after=2.0),
-        ),
-    ):
-        player = Player(play.exchange, desk)
-        await player.caught_up()
-        play.exchange.faults.set_status("XRPETH", "BREAK")
+    slow: dict[str, Any] = {"status_pause": 10_000.0, "stream": StreamSettings(stale_after=2.0)}
+    async with fed(listing(account()), markets=(XRPETH, SILENT), **slow) as (player, _):
+        desk = player.desk
+        player.exchange.faults.set_status("XRPETH", "BREAK")
         await desk.until(lambda: desk.reader().leaves)
     assert desk.reader().leaves[0].reason == "delisted: its status was BREAK"
 
