@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app import config
@@ -16,6 +16,7 @@ from app.backtest.topics import Topics
 from app.backtest.words import dumps, overrides
 from app.errors import ConfigurationError
 from app.market.extent import rows
+from app.market.importing import beginning
 from app.times import format_time, parse_time
 
 
@@ -84,7 +85,9 @@ def _of_files(words: Words) -> tuple[Files, Setup]:
         )
     names = [dump.instrument for dump in given]
     setup = settings.setup(settings.read(words.config), names, overrides(words.settings))
-    return files(given, setup, start, end), setup
+    late = [note for dump in given if (note := beginning(dump, setup.interval, start))]
+    noted = replace(setup, notes=(*setup.notes, *late))
+    return files(given, noted, start, end), noted
 
 
 def _rows(source: Files) -> int | None:

@@ -51,6 +51,8 @@ def _check(cuts: int, seed: int, options: dict[str, Any]) -> Verdict:
     from app.commands.progress import Meter  # noqa: PLC0415
 
     asked = request(words(options))
+    for note in asked.run.notes:
+        click.echo(note, err=True)
     with Meter("check", "runs", cuts + RUNS) as meter:
         return check(asked.run.source, cuts, seed, meter.tell)
 

@@ -51,7 +51,7 @@ def import_(
     dump = Dump(instrument, files)
     with _progress(dump) as tell:
         loaded = asyncio.run(_load(settings, dump, accounts, manner, tell))
-    _say(dump, loaded, settings)
+    _say(dump, loaded, settings, manner)
 
 
 def _manner(settings: Settings, start: str | None) -> Manner:
@@ -132,7 +132,9 @@ def _progress(dump: Dump) -> Iterator[Tell]:
             raise
 
 
-def _say(dump: Dump, loaded: Loaded, settings: Settings) -> None:
+def _say(dump: Dump, loaded: Loaded, settings: Settings, manner: Manner) -> None:
+    from app.market.importing import beginning  # noqa: PLC0415 - help loads nothing
+
     before = loaded.standing.last_id
     if not loaded.trades:
         click.echo(f"{dump.instrument}: nothing is new, trades up to {before} stand there already.")
@@ -140,6 +142,9 @@ def _say(dump: Dump, loaded: Loaded, settings: Settings) -> None:
         since = f", after {before}" if before is not None else ""
         gaps = f" and {loaded.gaps} gaps" if loaded.gaps else ""
         click.echo(f"{dump.instrument}: {loaded.trades:,} trades{gaps} imported{since}.")
+    note = beginning(dump, settings.interval, manner.start) if before is None else None
+    if note is not None:
+        click.echo(note)
     missing = sorted(
         {
             name

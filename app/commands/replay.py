@@ -169,5 +169,7 @@ def _say(report: Report) -> None:
         click.echo(f"  {topic:12} {count:>10,}  {report.digests[topic]}")
     if not report.counts:
         click.echo("  nothing was made: no record lay in that time.")
+    for note in report.notes:
+        click.echo(f"  {note}", err=True)
     for name, text in report.waiting.items():
         click.echo(f"  {name} waits for {text}", err=True)

@@ -28,6 +28,7 @@ from app.market.exchange.market import TRADING, open_market
 from app.market.preparation import Preparation, join_records
 from app.market.state import AccountJoin, JoinStep
 from app.market.tape import VOID
+from app.times import format_time
 
 EXCHANGE = "BINANCE:"
 MISSING = "the dump does not hold them"
@@ -62,9 +63,10 @@ class Manner:
     """How a dump becomes records; as the live feed's settings of the same names.
 
     Attributes:
-        start: Trades before it are history, milliseconds since the epoch UTC; none: there is no
-            history.
-        until: Trades from it on are left out, and every candle up to it is closed; none: all.
+        start: Trades before it are history, milliseconds since the epoch UTC; none, or where
+            there are none before: it begins with the first trade.
+        until: Trades from it on are left out, and every candle up to it is closed, where a trade
+            behind it proves that all before it are there; none: all.
         history_count: Candles to warm up on.
         flush_count: Trades in one record at most.
         grace: Milliseconds after the end of an interval that make silence sure.
@@ -94,18 +96,36 @@ def market(dump: Dump, listing: Listing, manner: Manner) -> Iterator[Timed]:
                 f"quoted in {info.quote}: correct the account's quote or its instruments."
             )
     rows = trades(dump)
-    past, first = _past(rows, listing.interval, manner)
+    past, before, first = _past(rows, listing.interval, manner)
     if first is None:
         raise LockstepError(
             f"{dump.files[-1]} holds no trade of {dump.instrument} at or after the start: choose "
             f"an earlier one, or add the file that continues it."
         )
-    start = first.time if manner.start is None else manner.start
+    # Files prove nothing of the time before their first trade.
+    start = first.time if manner.start is None or not before else manner.start
     base = start // listing.interval * listing.interval
     history = _history(dump.instrument, past, listing.interval, base, manner.history_count)
     yield from joins(listing, Preparation(base, info, history, first.id))
     tape = Tape(dump.instrument, listing.interval, manner, base, first.id)
     yield from tape.follow(chain((first,), rows))
+
+
+def beginning(dump: Dump, interval: int, start: int | None) -> str | None:
+    """Return a sentence about where it begins, if that is with the first trade after a start.
+
+    Raises:
+        DumpError: The first file is not a dump; the sentence names the line.
+    """
+    if start is None:
+        return None
+    first = next(read_dump(dump.files[0])).time
+    if first // interval <= start // interval:
+        return None
+    return (
+        f"{dump.instrument} begins at {format_time(first)}, without history: its files hold "
+        f"nothing before."
+    )
 
 
 def joins(listing: Listing, preparation: Preparation) -> Iterator[Timed]:
@@ -191,17 +211,22 @@ def series_of(trade_id: int, first_id: int, last_id: int) -> Series:
 
 def _past(
     rows: Iterator[Aggregate], interval: int, manner: Manner
-) -> tuple[KlineSeries, Aggregate | None]:
-    """Fold what was before the start into candles; return them and the first trade after it."""
+) -> tuple[KlineSeries, int, Aggregate | None]:
+    """Fold what was before the start into candles.
+
+    Return them, how many rows they were made of, and the first row after them.
+    """
     name = INTERVALS.get(interval)
     candles = KlineSeries(Interval(name or "1m"), manner.history_count + 1)
     begin = None if manner.start is None else manner.start // interval * interval
+    count = 0
     for row in rows:
         if begin is None or row.time >= begin:
-            return candles, row
+            return candles, count, row
+        count += 1
         if name is not None and manner.history_count:
             candles.add(row)
-    return candles, None
+    return candles, count, None
 
 
 def _history(
@@ -245,8 +270,10 @@ class Tape:
         """Yield the records of all rows, and the last clock."""
         until, batch, most = self._manner.until, self._batch, self._manner.flush_count
         boundary = self._closed + self._interval
+        proven = None
         for row in rows:
             if until is not None and row.time >= until:
+                proven = until
                 break
             if row.id != self._next_id or row.time >= boundary or row.void:
                 yield from self._turn(row)
@@ -256,7 +283,7 @@ class Tape:
                 batch.append(row)
                 if len(batch) == most:
                     yield self._flush()
-        yield from self._end()
+        yield from self._end(proven)
 
     def _turn(self, row: Aggregate) -> Iterator[Timed]:
         """Yield what comes before a row that is not simply the next of its interval."""
@@ -297,9 +324,10 @@ class Tape:
             self._closed = time
             yield Timed(time, Clock(self._instrument, time, max(self._next_id - 1, 0), 0))
 
-    def _end(self) -> Iterator[Timed]:
+    def _end(self, proven: int | None) -> Iterator[Timed]:
+        """Yield what is left; nothing but a trade behind it proves silence up to a time."""
         if self._batch:
             yield self._flush()
-        until = self._manner.until
         open_end = self._newest // self._interval * self._interval + self._interval
-        yield from self._clocks(open_end if until is None else until)
+        until = self._manner.until
+        yield from self._clocks(proven or min(open_end, until or open_end))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.config import Settings
 from app.core.events import Account, Clock, Output, Trades
 from app.errors import ConfigurationError
-from app.market.importing import Dump, Manner
+from app.market.importing import Dump, Manner, beginning
 from app.pipeline import STAGES
 from app.replay.cut import Cut
 from app.replay.play import Span, pieces, play
@@ -79,6 +79,7 @@ class Report:
         counts: Records made, by topic.
         digests: A hash of them by topic; equal where the same records were made.
         waiting: What stages still wait for at the end.
+        notes: Sentences about the source.
     """
 
     source: str
@@ -90,17 +91,19 @@ class Report:
     counts: dict[str, int]
     digests: dict[str, str]
     waiting: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What is fed, what of it counts, and which time was asked for."""
+    """What is fed, what of it counts, which time was asked for, and what is to be said of it."""
 
     name: str
     chunks: Chunks
     span: Span
     asked: Span
     start: Cut | None = None
+    notes: tuple[str, ...] = ()
 
 
 async def replay(
@@ -145,6 +148,7 @@ async def replay(
         tally.counts,
         tally.digests(),
         engine.waiting(),
+        source.notes,
     )
 
 
@@ -165,7 +169,10 @@ def _files(settings: Settings, request: Request) -> _Source:
     )
     accounts = chosen(settings, request)
     records = dumps.entering(request.dumps, accounts, settings.interval, manner)
-    return _Source("files", pieces(records), Span(), Span(manner.start, manner.until))
+    late = (beginning(dump, settings.interval, manner.start) for dump in request.dumps)
+    notes = tuple(note for note in late if note)
+    asked = Span(manner.start, manner.until)
+    return _Source("files", pieces(records), Span(), asked, notes=notes)
 
 
 def chosen(settings: Settings, request: Request) -> list[Account]:

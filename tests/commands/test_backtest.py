@@ -39,6 +39,17 @@ def test_a_strategy_that_never_was_ready_is_named(capsys: pytest.CaptureFixture[
     assert "macd of paper was never ready on BINANCE:XRPETH: it wants 113 base intervals" in out
 
 
+def test_years_before_and_after_the_data_change_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = []
+    for words in ((str(DAY), "--from", "2010-01-01"), (str(DAY),)):
+        assert backtest(*words, "--json", "--to", "2019-10-11T00:30Z") == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert told[0]["accounts"] == told[1]["accounts"]
+    assert any("its files hold nothing before" in each for each in told[0]["warnings"])
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [

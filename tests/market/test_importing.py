@@ -19,7 +19,7 @@ from app.market.binance.rest import Rest
 from app.market.dumps import Aggregate, DumpError, read_dump
 from app.market.exchange import DumpMarket, ExchangeSettings, LocalExchange
 from app.market.extent import rows
-from app.market.importing import Dump, Manner, Tape, check, market, symbol, trades
+from app.market.importing import Dump, Manner, Tape, beginning, check, market, symbol, trades
 from app.market.listings import wanted
 from app.market.preparation import join_records, prepare
 from app.market.state import AccountJoin, JoinStep
@@ -159,6 +159,25 @@ def test_it_joins_at_the_first_trade_from_the_start_on() -> None:
     assert join.time == START + 91 * MINUTE
     first = next(each for each in read_dump(DAY) if each.time >= START + 90 * MINUTE)
     assert join.next_id == first.id
+
+
+@pytest.mark.parametrize(
+    "manner",
+    [Manner(start=1), Manner(until=START + 10**12), Manner(start=START - 10**12, until=10**14)],
+)
+def test_years_that_the_files_do_not_hold_are_no_silence(manner: Manner) -> None:
+    plain = list(market(Dump(XRP, (DAY,)), listing(), Manner()))
+    assert list(market(Dump(XRP, (DAY,)), listing(), manner)) == plain
+
+
+def test_a_start_that_no_file_reaches_back_to_is_told_of() -> None:
+    dump = Dump(XRP, (DAY,))
+    first = next(read_dump(DAY)).time
+    assert beginning(dump, MINUTE, None) is None
+    assert beginning(dump, MINUTE, first // MINUTE * MINUTE) is None
+    said = beginning(dump, MINUTE, first // MINUTE * MINUTE - 1)
+    assert said is not None
+    assert said.startswith(f"{XRP} begins at 2019-10-11T00:00:")
 
 
 def test_files_continue_each_other(tmp_path: Path) -> None:
