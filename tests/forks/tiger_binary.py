@@ -1,0 +1,50 @@
+"""The vendor's CLI at one exact version: built once where Go is present, a reason otherwise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from app.config import stack_file
+
+VERSION = "v0.21.2"
+MODULE = "github.com/timescale/tiger-cli"
+BUILD_SECONDS = 280
+"""Below the time a test may take; the next run goes on with what Go has cached by then."""
+
+
+def built() -> tuple[Path | None, str]:
+    """Return the program, or none and why there is none."""
+    program = stack_file().parent / "tiger-cli" / VERSION / "tiger"
+    if program.exists():
+        return program, ""
+    if shutil.which("go") is None:
+        return None, f"needs the tiger CLI {VERSION}, which is built with Go (1.25.5 or newer)"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            _build(Path(folder))
+        except (OSError, subprocess.SubprocessError) as error:
+            said = getattr(error, "stderr", None) or error
+            return None, f"the tiger CLI {VERSION} could not be built: {said}"
+        program.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(Path(folder) / "tiger", program.with_suffix(".new"))
+        program.with_suffix(".new").rename(program)
+    return program, ""
+
+
+def _build(folder: Path) -> None:
+    # A module that requires it, because a proxy may serve a version and not the list of them.
+    (folder / "go.mod").write_text(f"module scratch\n\ngo 1.25.5\n\nrequire {MODULE} {VERSION}\n")
+    words = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", "tiger", f"{MODULE}/cmd/tiger"]
+    subprocess.run(  # noqa: S603
+        words,
+        cwd=folder,
+        env={**os.environ, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECONDS,
+    )
