@@ -57,9 +57,9 @@ class Trade:
     buyer_maker: bool
 
 
-def end(number: int) -> int:
+def end(number: int, start: int = START) -> int:
     """Return the decision time at the end of an interval, counted from 0."""
-    return START + (number + 1) * INTERVAL
+    return start + (number + 1) * INTERVAL
 
 
 def account(
@@ -92,39 +92,61 @@ BETA = account("beta", INSTRUMENTS, SLOW, short=False)
 BETA_CHANGED = account("beta", (A, B), MOMENTUM, MACD, short=False)
 
 
-def joining(of: Account, number: int, instrument: str, before: int, joins: int) -> list[Record]:
+def joining(
+    of: Account, number: int, instrument: str, before: int, joins: int, *, start: int = START
+) -> list[Record]:
     """Return what makes an instrument join at the end of interval `joins`."""
-    times = tuple(end(each) for each in range(before - 12, before))
+    times = tuple(end(each, start) for each in range(before - 12, before))
     closes = tuple(Decimal(1000 + each % 5) / 10 for each in range(12))
     ones = tuple(Decimal(1) for _ in times)
     return [
         Epoch(instrument, of, number, FILTERS, instrument[4:7], INTERVAL, 1),
         History(instrument, INTERVAL, times, closes, closes, closes, closes, ones),
-        Join(instrument, of.name, number, end(joins), 1, Series.AGGREGATE),
+        Join(instrument, of.name, number, end(joins, start), 1, Series.AGGREGATE),
     ]
+
+
+@dataclass(slots=True)
+class Walk:
+    """A price that goes at random, trade by trade.
+
+    Attributes:
+        draw: Draws every trade.
+        start: Where the first interval begins, milliseconds since the epoch UTC.
+        deviation: Of one trade's price from the one before, as a part of it.
+        most: The quantity of a trade is below it, in thousandths.
+        price: That of the last trade.
+        number: Its id.
+    """
+
+    draw: random.Random
+    start: int
+    deviation: float
+    most: int
+    price: float = 100.0
+    number: int = 0
+
+    def interval(self, number: int, drift: float, count: int) -> list[Trade]:
+        """Return so many trades of an interval, each of which moves the price by `drift`, too."""
+        begin = self.start + number * INTERVAL
+        times = sorted(self.draw.randrange(INTERVAL) for _ in range(count))
+        return [self._trade(begin + time, drift) for time in times]
+
+    def _trade(self, time: int, drift: float) -> Trade:
+        self.number += 1
+        self.price *= 1.0 + drift + self.draw.gauss(0.0, self.deviation)
+        price = Decimal(round(self.price, 2)).quantize(Decimal("0.01"))
+        quantity = Decimal(self.draw.randrange(1, self.most)) / 1000
+        return Trade(self.number, time, price, quantity, self.draw.random() < 0.5)
 
 
 def walk(draw: random.Random, instrument: str, intervals: int) -> Iterator[list[Trade]]:
     """Yield the trades of each interval."""
-    price, number = 100.0, 0
+    course = Walk(draw, START, 8e-4, 4_000)
     for interval in range(intervals):
         drift = draw.choice((-4e-4, 0.0, 4e-4)) if interval % 5 == 0 else 0.0
         quiet = instrument == B and interval in QUIET
-        times = sorted(draw.randrange(INTERVAL) for _ in range(0 if quiet else 12))
-        trades = []
-        for time in times:
-            number += 1
-            price *= 1.0 + drift + draw.gauss(0.0, 8e-4)
-            trades.append(
-                Trade(
-                    number,
-                    START + interval * INTERVAL + time,
-                    Decimal(round(price, 2)).quantize(Decimal("0.01")),
-                    Decimal(draw.randrange(1, 4000)) / 1000,
-                    draw.random() < 0.5,
-                )
-            )
-        yield trades
+        yield course.interval(interval, drift, 0 if quiet else 12)
 
 
 def batch(instrument: str, trades: list[Trade]) -> Trades:

@@ -11,21 +11,15 @@ import functools
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
 
 from app.core.events import (
-    Account,
     Action,
     Clock,
     Command,
-    Epoch,
     Gap,
-    History,
-    Join,
     Leave,
     Message,
     Record,
-    Series,
 )
 from app.pipeline import STAGES
 from app.runtime.codec import encode
@@ -34,14 +28,16 @@ from tests.replay.market import (
     ALPHA,
     BETA,
     BETA_CHANGED,
-    FILTERS,
     INSTRUMENTS,
     INTERVAL,
     A,
     B,
     C,
     Trade,
+    Walk,
     batch,
+    end,
+    joining,
 )
 from tests.simulation.world import Scenario
 
@@ -62,43 +58,14 @@ COUNTS = {
 }
 
 
-def end(number: int) -> int:
-    """Return the decision time at the end of an interval, counted from 0."""
-    return START + (number + 1) * INTERVAL
-
-
-def joining(of: Account, number: int, instrument: str, before: int, joins: int) -> list[Record]:
-    times = tuple(end(each) for each in range(before - 12, before))
-    closes = tuple(Decimal(1000 + each % 5) / 10 for each in range(12))
-    ones = tuple(Decimal(1) for _ in times)
-    return [
-        Epoch(instrument, of, number, FILTERS, instrument[4:7], INTERVAL, 1),
-        History(instrument, INTERVAL, times, closes, closes, closes, closes, ones),
-        Join(instrument, of.name, number, end(joins), 1, Series.AGGREGATE),
-    ]
-
-
 def walk(seed: int, instrument: str) -> list[list[Trade]]:
     """Return the trades of each interval; the price runs, so that there is something to decide."""
     draw = random.Random(f"{seed}:{instrument}")
-    price, number, found = 100.0, 0, []
-    for interval in range(INTERVALS):
-        drift = draw.choice((-2e-3, 1e-3, 2e-3))
-        trades = []
-        for time in sorted(draw.randrange(INTERVAL) for _ in range(TRADES)):
-            number += 1
-            price *= 1.0 + drift + draw.gauss(0.0, 5e-4)
-            trades.append(
-                Trade(
-                    number,
-                    START + interval * INTERVAL + time,
-                    Decimal(round(price, 2)).quantize(Decimal("0.01")),
-                    Decimal(draw.randrange(1, 40_000)) / 1000,
-                    draw.random() < 0.5,
-                )
-            )
-        found.append(trades)
-    return found
+    course = Walk(draw, START, 5e-4, 40_000)
+    return [
+        course.interval(interval, draw.choice((-2e-3, 1e-3, 2e-3)), TRADES)
+        for interval in range(INTERVALS)
+    ]
 
 
 def records(seed: int, name: str, number: int) -> Iterator[Record]:
@@ -119,19 +86,19 @@ def records(seed: int, name: str, number: int) -> Iterator[Record]:
         # A jump over the rest of this interval: skipped here, taken where it stands again.
         yield replace(batch(name, trades[number + 1][:2]), age=1)
     yield batch(name, mine[2:])
-    yield Clock(name, end(number), trades[number][-1].id, 0)
+    yield Clock(name, end(number, START), trades[number][-1].id, 0)
 
 
 def steering(name: str, number: int) -> Iterator[Record]:
     if number == 0:
         if name in ALPHA.instruments:
-            yield from joining(ALPHA, 1, name, 0, 0)
-        yield from joining(BETA, 1, name, 0, 0)
+            yield from joining(ALPHA, 1, name, 0, 0, start=START)
+        yield from joining(BETA, 1, name, 0, 0, start=START)
     if number == CHANGE and name in BETA_CHANGED.instruments:
         # Not at one time: the configuration acts at the latest.
-        yield from joining(BETA_CHANGED, 2, name, CHANGE, CHANGE + (name == B))
+        yield from joining(BETA_CHANGED, 2, name, CHANGE, CHANGE + (name == B), start=START)
     if number == CHANGE and name == C:
-        yield Leave(C, "beta", 2, end(CHANGE), "left out of the configuration")
+        yield Leave(C, "beta", 2, end(CHANGE, START), "left out of the configuration")
 
 
 @functools.cache
