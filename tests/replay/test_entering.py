@@ -72,3 +72,27 @@ def test_parts_are_the_whole_and_lie_on_one_side(times: list[int], moments: list
         assert isinstance(each, Trades)
         assert (part.time, part.offset, each.age) == (each.time[-1], 3, 7)
         assert not any(each.time[0] < moment <= each.time[-1] for moment in moments)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    times=st.lists(st.integers(0, 60), min_size=1, max_size=20).map(sorted),
+    moments=st.lists(st.integers(0, 60), max_size=3),
+    reached=st.integers(0, 70),
+)
+def test_what_comes_again_or_late_never_goes_back(
+    times: list[int], moments: list[int], reached: int
+) -> None:
+    """A record is sent again after a crash: its first part has its place behind what came since."""
+    ids = tuple(range(1, len(times) + 1))
+    ones = (Decimal(1),) * len(times)
+    record = Trades(NAME, ids, ids, ids, tuple(times), ones, ones, (True,) * len(times), 7)
+    whole = Entering(max(reached, times[-1]), "trades", NAME, Message(record), 3)
+    parts = list(split(whole, moments, reached))
+    assert [reached, *(part.time for part in parts)] == sorted(
+        [reached, *(part.time for part in parts)]
+    )
+    assert parts[-1].time == whole.time
+    for part in parts[:-1]:
+        assert any(part.time < moment for moment in moments)
+    assert [one for part in parts for one in part.message.record.id] == list(ids)  # type: ignore[attr-defined]

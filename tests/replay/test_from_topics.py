@@ -114,3 +114,12 @@ async def test_a_topic_that_lost_what_was_on_its_way_makes_it_start_earlier(
 @pytest.mark.parametrize("seed", [3])
 async def test_before_the_first_snapshot_there_is_none(run: MemoryTopics) -> None:
     assert await nearest(run, STAGES, START) is None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_a_command_that_had_acted_by_the_start_acts_no_more(run: MemoryTopics) -> None:
+    start = await nearest(run, STAGES, end(30))
+    assert start is not None
+    again = await nearest(run, STAGES, end(30))
+    assert await commands(run, start) == []
+    assert start == again  # reading has left the states as they were

@@ -65,22 +65,30 @@ async def merged_chunks(lanes: Sequence[Chunks]) -> Chunks:
         yield list(merged(ready))
 
 
-def split(entering: Entering, moments: Sequence[int]) -> Iterator[Entering]:
+def split(entering: Entering, moments: Sequence[int], reached: int = 0) -> Iterator[Entering]:
     """Yield a record in parts, so that each is wholly before a moment or from it on.
 
     How trades are packed makes no difference to any stage.
+
+    Args:
+        entering: The record.
+        moments: Where to split, milliseconds since the epoch UTC.
+        reached: The time of the record before it in its partition. What repeats or comes late
+            lies on the side of that one: time never falls.
     """
     record = entering.message.record
+    ahead = sorted(moment for moment in moments if moment > reached)
     if not isinstance(record, Trades) or not any(
-        record.time[0] < moment <= record.time[-1] for moment in moments
+        record.time[0] < moment <= record.time[-1] for moment in ahead
     ):
         yield entering
         return
     begin = 0
-    for moment in sorted(moments):
+    for moment in ahead:
         end = next((n for n, time in enumerate(record.time) if time >= moment), len(record.time))
         if begin < end:
-            yield _part(entering, record, begin, end)
+            part = _part(entering, record, begin, end)
+            yield part._replace(time=max(part.time, reached))
             begin = end
     if begin < len(record.time):
         yield _part(entering, record, begin, len(record.time))

@@ -21,6 +21,7 @@ from app.core.events import (
     Action,
     Clock,
     Command,
+    Epoch,
     Gap,
     History,
     Join,
@@ -105,11 +106,17 @@ async def _commands(connection: asyncpg.Connection) -> Chunks:
 
 async def _lane(connection: asyncpg.Connection, name: str, moments: Sequence[int]) -> Chunks:
     """Yield one instrument's records in the order of their offsets."""
+    epochs = [(row["topic_offset"], _epoch(row)) for row in await connection.fetch(EPOCHS, name)]
+    members = [
+        (row["topic_offset"], _member(row)) for row in await connection.fetch(MEMBERSHIPS, name)
+    ]
+    histories = list(_histories(await connection.fetch(HISTORY, name)))
     few = [
-        *[(row["topic_offset"], _epoch(row)) for row in await connection.fetch(EPOCHS, name)],
-        *[(row["topic_offset"], _member(row)) for row in await connection.fetch(MEMBERSHIPS, name)],
+        *epochs,
+        *members,
+        *histories,
+        *_again(epochs, members, histories),
         *[(row["topic_offset"], _gap(row)) for row in await connection.fetch(GAPS, name)],
-        *_histories(await connection.fetch(HISTORY, name)),
     ]
     parts = [
         _few(sorted(few, key=lambda placed: placed[0])),
@@ -120,8 +127,8 @@ async def _lane(connection: asyncpg.Connection, name: str, moments: Sequence[int
     async for chunk in merged_chunks([_by_offset(part, name) for part in parts]):
         found: list[Entering] = []
         for one in chunk:
-            time = max(time, own_time(one.message.record))
-            found += split(one._replace(time=time), moments)
+            reached, time = time, max(time, own_time(one.message.record))
+            found += split(one._replace(time=time), moments, reached)
         if found:
             yield found
 
@@ -208,6 +215,28 @@ def _histories(rows: list[Row]) -> Iterable[Placed]:
         columns = [tuple(bar[name] for bar in bars) for name in names]
         times = tuple(_milliseconds(bar["time"]) for bar in bars)
         yield int(offset), History(bars[0]["instrument"], bars[0]["interval_ms"], times, *columns)
+
+
+def _again(
+    epochs: Iterable[Placed], members: Iterable[Placed], histories: Sequence[Placed]
+) -> Iterable[Placed]:
+    """Yield the histories that stood again, each for another account that joined.
+
+    Accounts that join at one time warm up on the same candles: one name, so the tables hold the
+    first alone. Between an epoch and its join nothing but that stands.
+    """
+    begun = {
+        (record.account.name, record.number): offset
+        for offset, record in epochs
+        if isinstance(record, Epoch)
+    }
+    for offset, record in members:
+        begin = begun.get((record.account, record.epoch)) if isinstance(record, Join) else None
+        if begin is None or offset - begin == 1 or any(begin < at < offset for at, _ in histories):
+            continue
+        before = [history for at, history in histories if at < begin]
+        if before:
+            yield begin + 1, before[-1]
 
 
 def _epoch(row: Row) -> Record:

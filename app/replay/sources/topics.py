@@ -10,7 +10,7 @@ import orjson
 
 from app.core.events import Epoch, Message
 from app.errors import LockstepError
-from app.replay.cut import Cut, seen
+from app.replay.cut import Cut
 from app.replay.engine import command_offset
 from app.replay.sources.entering import Chunks, Entering, merged_chunks, own_time, split
 from app.runtime.admission import admit_for
@@ -65,7 +65,7 @@ async def commands(recording: Recording, start: Cut | None = None) -> list[Enter
     A command acts at the first decision time of which some signal stands behind it.
     """
     taken = {
-        state.key: (seen(state.body), state.time)
+        state.key: state.time
         for state in (start.states if start else ())
         if state.stage == "portfolio"
     }
@@ -77,7 +77,7 @@ async def commands(recording: Recording, start: Cut | None = None) -> list[Enter
             for stored in chunk:
                 key = (stored.key or b"").decode(errors="replace")
                 if key not in readers:
-                    readers[key] = _Commands(key, *taken.get(key, ({}, 0)))
+                    readers[key] = _Commands(key, taken.get(key, 0))
                 readers[key].take(stored)
         for reader in readers.values():
             found += reader.acted()
@@ -98,14 +98,14 @@ class _Commands:
 
     Attributes:
         account: The account.
-        last: The last number of each sender of signals: what stands again does not count.
         time: What acted by then is left out, milliseconds since the epoch UTC.
+        last: The last number of each sender of signals: what stands again does not count.
         found: Each command with its decision time, none while no signal stands behind it.
     """
 
     account: str
-    last: dict[str, int]
     time: int
+    last: dict[str, int] = field(default_factory=dict)
     found: list[tuple[Message, int | None]] = field(default_factory=list)
 
     def take(self, stored: Stored) -> None:
@@ -187,9 +187,9 @@ async def _lane(
         for stored in chunk:
             message = admit_for(stored, "candles") if stored.key == raw else None
             if isinstance(message, Message):
-                time = max(time, own_time(message.record))
+                reached, time = time, max(time, own_time(message.record))
                 entering = Entering(time, place.topic, key, message, stored.offset)
-                found += split(entering, moments) if moments else (entering,)
+                found += split(entering, moments, reached) if moments else (entering,)
         if found:
             yield found
 
