@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any
 import yaml
 
 from app.errors import ConfigurationError
+from app.market.belonging import named_symbol
 from app.market.importing import EXCHANGE, Dump
-
-_PUBLIC_NAME = re.compile(r"([A-Z0-9]{5,20})-(?:trades|aggTrades)-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +78,13 @@ def _owned(files: Sequence[str], instruments: Sequence[str]) -> Iterator[tuple[s
 
 def _owner(path: Path) -> str:
     """Return the instrument that a public dump's name tells."""
-    found = _PUBLIC_NAME.match(path.name)
+    found = named_symbol(path)
     if found is None:
         raise ConfigurationError(
             f"whose trades does {path} hold? Its name does not tell: add --instrument "
             f"{EXCHANGE}SYMBOL."
         )
-    return EXCHANGE + found[1]
+    return EXCHANGE + found
 
 
 def _named(words: Sequence[str]) -> Iterator[tuple[str, Path]]:

@@ -145,6 +145,11 @@ def _say(dump: Dump, loaded: Loaded, settings: Settings, manner: Manner) -> None
     note = beginning(dump, settings.interval, manner.start) if before is None else None
     if note is not None:
         click.echo(note)
+    if loaded.missed:
+        click.echo(
+            f"{loaded.missed:,} trades of the files stand there as a gap, which is final: import "
+            f"into a new run (LOCKSTEP_KAFKA__PREFIX) to have them."
+        )
     missing = sorted(
         {
             name

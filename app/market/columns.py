@@ -1,8 +1,8 @@
-"""Rows of trades or candles enter; the record that holds them column by column leaves."""
+"""Rows of trades or candles enter, the record that holds them by columns leaves; or back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from app.core.events import History, Trades
@@ -32,6 +32,20 @@ def trades_of(instrument: str, rows: Sequence[Aggregate], age: int) -> Trades:
         buyer_maker=tuple(row.buyer_maker for row in rows),
         age=age,
     )
+
+
+def rows_of(record: Trades) -> Iterator[Aggregate]:
+    """Yield the trades of a record in its order."""
+    columns = (
+        record.id,
+        record.first_id,
+        record.last_id,
+        record.time,
+        record.price,
+        record.quantity,
+        record.buyer_maker,
+    )
+    return (Aggregate(*row) for row in zip(*columns, strict=True))
 
 
 def history_of(instrument: str, interval: int, bars: Sequence[Kline | Bar]) -> History | None:

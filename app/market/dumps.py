@@ -145,6 +145,13 @@ def read_dump(path: Path) -> Iterator[Aggregate]:
         raise DumpError(path, number + 1, "it holds no trades")
 
 
+def line_of(path: Path, identity: int) -> int:
+    """Return the number of the line that a row with some id stands in; 0 where there is none."""
+    with _opened(path) as lines:
+        found = (number for number, _, row in _rows(path, lines) if int(row[0]) == identity)
+        return next(found, 0)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as file:

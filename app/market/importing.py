@@ -17,6 +17,7 @@ import orjson
 
 from app.core.events import Clock, Gap, History, Listing, Record, Series
 from app.errors import ConfigurationError, LockstepError
+from app.market.belonging import Newest, check_follows, check_name
 from app.market.binance.answers import INTERVALS, SymbolInfo, parse_symbol
 from app.market.columns import history_of, trades_of
 from app.market.dumps import Aggregate, read_dump
@@ -161,11 +162,12 @@ def check(dump: Dump) -> Series:
 
     Raises:
         DumpError: A file is not a dump; the sentence names the line.
-        LockstepError: The files are of two kinds, or not in order.
+        LockstepError: The files are of two kinds, not in order, or named as another symbol's.
     """
     found: Series | None = None
     last = -1
     for path in dump.files:
+        check_name(path, dump.instrument.removeprefix(EXCHANGE))
         row = next((row for row in read_dump(path) if not row.void), None)
         if row is None:
             continue
@@ -188,13 +190,38 @@ def trades(dump: Dump) -> Iterator[Aggregate]:
         DumpError: A file is not a dump; the sentence names the line.
         LockstepError: The files do not continue each other.
     """
+    return (row for _, row in located(dump))
+
+
+def located(
+    dump: Dump, after: int = -1, newest: Newest | None = None
+) -> Iterator[tuple[Path, Aggregate]]:
+    """Yield the rows of all files with the file of each, void ones too.
+
+    Args:
+        dump: The files.
+        after: Rows up to this id are left out.
+        newest: The trade that the first one must be able to follow.
+
+    Raises:
+        DumpError: A file is not a dump; the sentence names the line.
+        LockstepError: The files do not continue each other, or the trade.
+    """
     last = -1
     for path in dump.files:
+        before, trade = newest, None
         for row in read_dump(path):
             if row.id <= last:
                 raise _goes_back(path, row.id, last)
             last = row.id
-            yield row
+            if row.id <= after:
+                continue
+            if not row.void:
+                if before is not None:
+                    check_follows(path, row, before)
+                before, trade = None, row
+            yield path, row
+        newest = Newest.of(trade) if trade else newest
 
 
 def _goes_back(path: Path, identity: int, last: int) -> LockstepError:

@@ -23,7 +23,9 @@ from app.core.events import (
 )
 from app.errors import LockstepError
 from app.market import listings
-from app.market.importing import Dump, Manner, Tape, Timed, check, market, series_of, trades
+from app.market.belonging import Newest
+from app.market.importing import Dump, Manner, Tape, Timed, check, located, market, series_of
+from app.market.overlap import check_overlap
 from app.market.state import FeedState
 from app.replay.sources.kafka import KafkaRecording
 from app.runtime.admission import admit_for
@@ -50,6 +52,7 @@ class Standing:
         last_time: Time of the newest trade, milliseconds since the epoch UTC.
         last_clock: Time of the newest clock.
         series: Which numbering its ids follow; none where no trade was found.
+        newest: The last trade.
     """
 
     epochs: dict[str, Epoch]
@@ -57,13 +60,19 @@ class Standing:
     last_time: int = 0
     last_clock: int = 0
     series: Series | None = None
+    newest: Newest | None = None
 
     def after(self, record: Record) -> Standing:
         """Return what stands with a record more."""
         if isinstance(record, Trades):
             row = (record.id[-1], record.first_id[-1], record.last_id[-1])
-            newest = max(self.last_time, record.time[-1])
-            return replace(self, last_id=row[0], last_time=newest, series=series_of(*row))
+            return replace(
+                self,
+                last_id=row[0],
+                last_time=max(self.last_time, record.time[-1]),
+                series=series_of(*row),
+                newest=Newest(row[0], record.time[-1], record.price[-1]),
+            )
         if isinstance(record, Gap) and record.last_id is not None:
             return replace(self, last_id=max(self.last_id or 0, record.last_id))
         if isinstance(record, Clock):
@@ -81,12 +90,14 @@ class Loaded:
         gaps: Gaps among them, void trades not counted.
         standing: What stood there before.
         joined: The accounts that take part.
+        missed: Trades of the files that stand there as a gap, and so can't be added.
     """
 
     trades: int
     gaps: int
     standing: Standing
     joined: tuple[str, ...]
+    missed: int = 0
 
 
 async def load(
@@ -111,7 +122,8 @@ async def load(
         tell: Is told of the progress.
 
     Raises:
-        LockstepError: The instrument is fed live, began otherwise, or its ids are others.
+        LockstepError: The instrument is fed live, began otherwise, its ids are others, or what
+            stands there is not what the files hold.
     """
     await _refuse_fed(recording, dump.instrument)
     standing = await find(recording, dump.instrument)
@@ -119,18 +131,20 @@ async def load(
     _check_accounts(dump.instrument, listing, standing)
     counts = {"trades": 0, "gaps": 0}
     records = _records(dump, listing, manner, standing)
+    missed = 0
+    if standing.last_id is not None:
+        place = await _place(recording, dump.instrument)
+        missed = await check_overlap(recording, place, dump, standing.last_id)
     for entries, newest in _pieces(records, dump.instrument, counts):
         await log.append(entries)
         tell(counts["trades"], newest)
     joined = tuple(account.name for account in listing.accounts)
-    return Loaded(counts["trades"], counts["gaps"], standing, joined)
+    return Loaded(counts["trades"], counts["gaps"], standing, joined, missed)
 
 
 async def find(recording: KafkaRecording, instrument: str) -> Standing:
     """Return what stands on the topic of an instrument."""
-    key = instrument.encode()
-    number = recording.partition_for(key, await recording.partitions(TOPIC))
-    place = Place(TOPIC, number)
+    key, place = instrument.encode(), await _place(recording, instrument)
     first, end = await recording.bounds(place)
     standing = Standing(await _epochs(recording.chunks(place, first, end), key))
     width = FIRST_LOOK
@@ -143,6 +157,11 @@ async def find(recording: KafkaRecording, instrument: str) -> Standing:
         if start == first or found.series is not None:
             return found
         width *= WIDEN
+
+
+async def _place(recording: KafkaRecording, instrument: str) -> Place:
+    count = await recording.partitions(TOPIC)
+    return Place(TOPIC, recording.partition_for(instrument.encode(), count))
 
 
 async def _epochs(chunks: AsyncIterator[list[Stored]], key: bytes) -> dict[str, Epoch]:
@@ -227,8 +246,8 @@ def _records(dump: Dump, listing: Listing, manner: Manner, standing: Standing) -
         standing.last_id + 1,
         newest=standing.last_time,
     )
-    last = standing.last_id
-    return tape.follow(row for row in trades(dump) if row.id > last)
+    found = located(dump, standing.last_id, standing.newest)
+    return tape.follow(row for _, row in found)
 
 
 def _pieces(
