@@ -53,7 +53,16 @@ END = START + 100 * MINUTE
 CONFIGURATION = (
     "market: {patience: 5s, history_count: 30}\nkafka: {session_timeout: 6s}"
     + REAL
-    + "    execution: {participation: 0.5}\n"
+    + """    execution: {participation: 0.5}
+  shadow:
+    quote: ETH
+    capital: 500
+    instruments: [BINANCE:XRPETH]
+    strategies:
+      macd: {fast: 3, slow: 9, signal: 3}
+    risk: {order_notional: 300, position_notional: 500, gross_notional: 1000,
+           daily_loss: 250, drawdown: 0.9, stale_after: 1h}
+"""
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
