@@ -26,7 +26,15 @@ from pydantic_settings import (
 )
 
 from app import config_checks, data
-from app.config_sections import AccountSection, Database, Kafka, Market, Milliseconds, Worker
+from app.config_sections import (
+    AccountSection,
+    Database,
+    Forks,
+    Kafka,
+    Market,
+    Milliseconds,
+    Worker,
+)
 from app.config_sources import (
     PASSWORD,
     PASSWORD_FILE,
@@ -53,6 +61,7 @@ class Settings:
         market: Where trades come from.
         worker: What this process runs.
         database: TimescaleDB.
+        forks: Copies of it.
         configured: The accounts, in the order of the file.
     """
 
@@ -61,6 +70,7 @@ class Settings:
     market: Market
     worker: Worker
     database: Database
+    forks: Forks
     configured: tuple[Account, ...]
 
     def accounts(self) -> tuple[Account, ...]:
@@ -81,6 +91,7 @@ class _Document(BaseSettings):
     worker: Worker = Worker()
     accounts: dict[str, AccountSection] = {}
     database: Database = Database()
+    forks: Forks = Forks()
 
 
 class _Source(NamedTuple):
@@ -114,6 +125,7 @@ def load(folder: Path | None = None) -> Settings:
         database=config_checks.check_database(
             _with_files(document.database, folder, sources), where
         ),
+        forks=config_checks.check_forks(document.forks, where),
         configured=tuple(config_checks.accounts(document.accounts, document.interval, where)),
     )
 

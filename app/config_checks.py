@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from app.config_sections import ALL, AccountSection, Database, Kafka, Market, Worker
+from app.config_sections import ALL, AccountSection, Database, Forks, Kafka, Market, Worker
 from app.config_sources import suggest
 from app.core.events import Account
 from app.core.strategies import STRATEGIES
@@ -81,6 +81,21 @@ def check_database(database: Database, where: Where) -> Database:
     except CertificateError as error:
         raise ConfigurationError(f"{key}: {error}.") from error
     return database
+
+
+def check_forks(forks: Forks, where: Where) -> Forks:
+    """Return the settings of forks, if they name a service where one is needed."""
+    if forks.backend == "tiger" and forks.service is None:
+        raise ConfigurationError(
+            f"{where('forks', 'backend')} was tiger, which needs forks.service: the id of the "
+            f"Tiger Cloud service that database.host names."
+        )
+    if forks.backend != "tiger" and forks.service is not None:
+        raise ConfigurationError(
+            f"{where('forks', 'service')} was given, which has no effect with backend "
+            f"{forks.backend}: set forks.backend to tiger, or leave it out."
+        )
+    return forks
 
 
 def _without_effect(key: str, choice: str) -> ConfigurationError:

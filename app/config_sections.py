@@ -199,6 +199,30 @@ class Worker(Section):
     accept_loss: bool = False
 
 
+class Forks(Section):
+    """Copies of the database to try things on.
+
+    Attributes:
+        backend: Where they live: on the same server, or at Tiger Cloud.
+        prefix: What their names begin with.
+        maximum: How many there may be at once.
+        ttl: After so many milliseconds one may be deleted unasked.
+        ready_within: Seconds a copy may take to be ready.
+        sweep_every: Seconds between two looks of a worker at what is left of them.
+        tiger: The tiger CLI, as a path or a name on PATH.
+        service: The Tiger Cloud service the database is.
+    """
+
+    backend: Literal["local", "tiger"] = "local"
+    prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,18}-$")] = "fm-"
+    maximum: Annotated[int, Field(ge=1, le=1_000)] = 4
+    ttl: Annotated[Milliseconds, Field(ge=1)] = 7_200_000
+    ready_within: Seconds = 3_600.0
+    sweep_every: Seconds = 60.0
+    tiger: Annotated[str, Field(min_length=1)] = "tiger"
+    service: Annotated[str, Field(pattern=r"^[a-z0-9]{1,40}$")] | None = None
+
+
 class Database(Section):
     """TimescaleDB; times in seconds.
 
