@@ -1,0 +1,160 @@
+"""Days of made-up trades enter; workers take them as they come; the run is held against replay."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+from app.pipeline import EDGES, STAGES
+from app.storage.database import Database
+from app.times import format_time
+from tests.integration.worker import Installation, Worker, installed
+from tests.proof.acts import assigned
+from tests.proof.market import DAY_MS, Days
+from tests.proof.processes import lockstep, peak_of
+from tests.proof.protocol import Protocol
+from tests.proof.site import SYMBOLS, configuration, decided, rests, until
+from tests.proof.verifying import replay, verify, verify_from
+
+STRATEGIES = ("{lookback: 30, entry: 0.001}", "{fast: 12, slow: 26, signal: 9}", 5_000)
+WORKING = ",".join([*(stage.name for stage in STAGES), EDGES[1]])
+STAGES_OF = {"LOCKSTEP_WORKER__STAGES": WORKING}
+WORKERS = 2
+PATIENCE = 1_800.0
+ALLOWED = 500
+"""MiB that a replay may take."""
+AT_ONCE = 2
+"""Imports side by side."""
+
+
+async def prove(seed: int, days: int, trades: int, folder: Path, protocol: Protocol) -> None:
+    """Let workers take the days while they are imported; then verify, and replay."""
+    source = Days(seed, SYMBOLS, days, trades)
+    dumps = await asyncio.to_thread(source.write, folder / "dumps")
+    place = folder / "days"
+    place.mkdir(parents=True, exist_ok=True)
+    async with installed(place, configuration=configuration(*STRATEGIES)) as installation:
+        work = Work(installation, source, dumps, protocol)
+        await work.done()
+        whole = await verify(installation, protocol)
+        await verify_from(installation, protocol, source.start + days * DAY_MS // 2, whole)
+        replayed = await replay(installation, protocol, whole)
+        protocol.holds(
+            f"a replay of all of them takes less than {ALLOWED} MiB: {replayed.peak:.0f}",
+            holds=replayed.peak < ALLOWED,
+        )
+
+
+class Work:
+    """An import, and the workers that take it as it comes."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        source: Days,
+        dumps: dict[str, list[Path]],
+        protocol: Protocol,
+    ) -> None:
+        self._installation = installation
+        self._source = source
+        self._dumps = dumps
+        self._protocol = protocol
+        self._workers: list[Worker] = []
+        self._strikes = {
+            source.pieces // 4: self._kill,
+            source.pieces // 3: self._halt,
+            source.pieces // 2: self._stop,
+            source.pieces * 2 // 3: self._resume,
+        }
+
+    async def done(self) -> None:
+        """Import piece by piece; no piece before the one before the last is decided on."""
+        began = time.monotonic()
+        for _ in range(WORKERS):
+            await self._start()
+        for number in range(self._source.pieces):
+            await self._import(number)
+            if number in self._strikes:
+                await self._strikes[number]()
+            await self._decided(self._source.start + number * self._source.piece)
+            self._tell(number, time.monotonic() - began)
+        await self._decided(self._source.end)
+        decided_after = time.monotonic() - began
+        await rests(self._installation, PATIENCE)
+        await self._end(decided_after, time.monotonic() - began)
+
+    async def _start(self) -> None:
+        worker = await self._installation.start(LOCKSTEP_WORKER__STAGES=WORKING)
+        self._workers.append(worker)
+        await assigned(worker)
+
+    async def _import(self, number: int) -> None:
+        lane = asyncio.Semaphore(AT_ONCE)
+
+        async def one(symbol: str) -> None:
+            words = ("import", str(self._dumps[symbol][number]), "--instrument")
+            async with lane:
+                done = await lockstep(self._installation.environment, *words, f"BINANCE:{symbol}")
+            if done.code:
+                raise RuntimeError(done.error)
+
+        await asyncio.gather(*(one(symbol) for symbol in SYMBOLS))
+
+    async def _decided(self, moment: int) -> None:
+        """Wait until both accounts have decided up to a time."""
+
+        async def come() -> bool:
+            return await decided(self._installation) >= moment
+
+        if moment > self._source.start:
+            await until(come, f"decisions up to {format_time(moment)}", PATIENCE)
+
+    def _tell(self, number: int, seconds: float) -> None:
+        peaks = ", ".join(f"{peak_of(worker.process.pid):.0f}" for worker in self._workers)
+        until_ = format_time(self._source.start + (number + 1) * self._source.piece)
+        self._protocol.say(f"      imported up to {until_} after {seconds:.0f} s; MiB: {peaks}")
+
+    async def _kill(self) -> None:
+        await self._again(signal.SIGKILL, -signal.SIGKILL)
+
+    async def _stop(self) -> None:
+        await self._again(signal.SIGTERM, 0)
+
+    async def _again(self, number: signal.Signals, wanted: int) -> None:
+        worker = self._workers.pop(0)
+        peak = peak_of(worker.process.pid)
+        code = await worker.end(number)
+        await self._start()
+        self._protocol.holds(
+            f"a worker ended with {code} by {number.name}, having taken at most {peak:.0f} MiB; "
+            f"another took its place",
+            holds=code == wanted,
+        )
+
+    async def _halt(self) -> None:
+        await self._command("halt")
+
+    async def _resume(self) -> None:
+        await self._command("resume")
+
+    async def _command(self, action: str) -> None:
+        done = await lockstep(self._installation.environment, action, "paper")
+        self._protocol.said(done, 0)
+
+    async def _end(self, decided_after: float, stored_after: float) -> None:
+        async with Database(self._installation.settings()) as database:
+            count = await database.fetchval("SELECT count(*) FROM trades")
+        self._protocol.holds(
+            f"{count:,} trades of {len(SYMBOLS)} instruments, imported as they were worked on: "
+            f"decided in {decided_after:.0f} s ({count / decided_after:,.0f} a second), stored in "
+            f"{stored_after:.0f} s",
+            holds=count >= self._source.trades,
+        )
+        for worker in self._workers:
+            peak = peak_of(worker.process.pid)
+            code = await worker.end(signal.SIGTERM)
+            self._protocol.holds(
+                f"a worker took at most {peak:.0f} MiB and ended with {code}", holds=code == 0
+            )
