@@ -1,0 +1,75 @@
+"""Where a run is recorded enters; cuts of it, what entered it and what explains it leave."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.config_sections import Kafka
+from app.pipeline import STAGES
+from app.replay.cut import Cut
+from app.replay.explain.archive import Archive
+from app.replay.explain.from_topics import TopicArchive
+from app.replay.sources import snapshots, topics
+from app.replay.sources.entering import Chunks
+from app.replay.sources.topics import Recording
+
+
+class Recorded(Protocol):
+    """A recorded run that can be read; it is never written to."""
+
+    async def nearest(self, time: int) -> Cut | None:
+        """Return the newest cut from which all that is made from a time on is made anew.
+
+        None where there is none: then a replay begins at the beginning. The time is in
+        milliseconds since the epoch UTC.
+        """
+
+    def entering(self, start: Cut | None, moments: Sequence[int]) -> Chunks:
+        """Yield what entered the run, from its beginning or a cut on, split at some moments."""
+
+    def archive(self) -> Archive:
+        """Return what explains its records."""
+
+
+class Source(Protocol):
+    """Where a recorded run is; can be handed to another process."""
+
+    def open(self) -> AbstractAsyncContextManager[Recorded]:
+        """Open it for reading."""
+
+
+class RecordedTopics:
+    """A run as its topics have it."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    async def nearest(self, time: int) -> Cut | None:
+        """Return the cut of the newest snapshots that lie before a time; see `Recorded`."""
+        return await snapshots.nearest(self._recording, STAGES, time)
+
+    def entering(self, start: Cut | None, moments: Sequence[int]) -> Chunks:
+        """Yield what entered the run; see `Recorded`."""
+        return topics.entering(self._recording, start, moments)
+
+    def archive(self) -> Archive:
+        """Return what explains its records."""
+        return TopicArchive(self._recording)
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of a run on a broker."""
+
+    kafka: Kafka
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Recorded]:
+        """Connect; raises UnreachableError."""
+        from app.replay.sources.kafka import KafkaRecording  # noqa: PLC0415 - a Kafka client
+
+        async with KafkaRecording(self.kafka) as recording:
+            yield RecordedTopics(recording)

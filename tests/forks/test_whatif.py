@@ -1,0 +1,31 @@
+"""A fork: nothing changed is the parent itself; something changed parts where it acts."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.replay.play import Span
+from tests.forks.recorded import after, by_name, memory, moments, open_at, went_on
+from tests.replay.market import INTERVAL
+from tests.replay.test_from_topics import replayed
+
+
+@pytest.fixture(autouse=True)
+def _snapshots_at_every_third_decision_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.runtime.stage.DAY", 3 * INTERVAL)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_unchanged_it_is_its_parent_from_20_random_moments_on(seed: int) -> None:
+    source = await memory(seed)
+    derived = source.run.derived()
+    began, working = set(), 0
+    for time in moments(seed, 20):
+        point, made = await went_on(source, time)
+        found = by_name(made)
+        assert found == after(point.cut, derived)
+        assert found.items() >= (await replayed(source.run, Span(time))).items()
+        began.add(point.began)
+        working += bool(open_at(time, derived))
+    assert len(began) > 5
+    assert working > 5
