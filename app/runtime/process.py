@@ -12,6 +12,7 @@ from mode import Service
 
 from app.config import Settings
 from app.core.events import Message
+from app.forks.sweeping import sweep_for_ever
 from app.market import listings
 from app.pipeline import EDGES, STAGES
 from app.runtime import topics
@@ -72,6 +73,8 @@ class Process(Service):  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - mode would show a traceback and exit 1
             exit_with(error, stage="worker")
         self.add_future(log_decisions(self.bus))
+        if EDGES[1] in self._settings.worker.stages:  # it is known to reach the database
+            self.add_future(sweep_for_ever(self._settings, self.log_of_records))
         stop = watch([shell.watchdog for shell in self._shells], self._settings.worker.watchdog)
         self._stop_watching = stop.set
 
