@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.errors import INTERRUPTED
+
 if TYPE_CHECKING:
     from app.backtest.request import Words
     from app.report import Report
@@ -150,7 +152,7 @@ def _search(said: Words, out: Path | None, options: dict[str, Any], *, as_json: 
     search_view.show(plan, found, out, as_json=as_json)
     if interrupted:
         click.echo(search_view.stopped(found, out), err=True)
-        raise KeyboardInterrupt
+        raise click.exceptions.Exit(INTERRUPTED)
 
 
 def _run(said: Words, out: Path | None) -> Report:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from app.commands.times import time_of
-from app.errors import ConfigurationError
+from app.errors import INTERRUPTED, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from app.config import Settings
     from app.market.importing import Dump, Manner
     from app.market.loading import Loaded, Tell
-
-STEP = 1_000_000  # trades between two lines, off a terminal
 
 
 @click.command(name="import")
@@ -49,9 +44,7 @@ def import_(
     settings = load()
     manner = _manner(settings, start)
     dump = Dump(instrument, files)
-    with _progress(dump) as tell:
-        loaded = asyncio.run(_load(settings, dump, accounts, manner, tell))
-    _say(dump, loaded, settings, manner)
+    _say(dump, _run(settings, dump, accounts, manner), settings, manner)
 
 
 def _manner(settings: Settings, start: str | None) -> Manner:
@@ -96,40 +89,27 @@ async def _load(
         )
 
 
-@contextmanager
-def _progress(dump: Dump) -> Iterator[Tell]:
-    """Show how far it has come; when interrupted, say how to go on."""
-    from rich.console import Console  # noqa: PLC0415 - help loads nothing
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
+def _run(settings: Settings, dump: Dump, accounts: tuple[str, ...], manner: Manner) -> Loaded:
+    """Import, and show how far it has come; when interrupted, say how to go on."""
+    from app.commands.progress import Meter  # noqa: PLC0415 - help loads nothing
     from app.market.extent import rows  # noqa: PLC0415
     from app.times import format_time  # noqa: PLC0415
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} trades"),
-        TimeElapsedColumn(),
-    )
-    done = said = 0
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(dump.instrument, total=rows(dump.files))
+    done = 0
+    try:
+        with Meter(dump.instrument, "trades", rows(dump.files)) as meter:
 
-        def tell(count: int, moment: int) -> None:
-            nonlocal done, said
-            done = count
-            bar.update(task, completed=count, description=f"{format_time(moment)[:16]}")
-            if bar.disable and count - said >= STEP:
-                said = count
-                click.echo(f"{count:,} trades, up to {format_time(moment)}", err=True)
+            def tell(count: int, moment: int) -> None:
+                nonlocal done
+                done = count
+                meter.tell(count, format_time(moment)[:16])
 
-        try:
-            yield tell
-        except KeyboardInterrupt:
-            click.echo(
-                f"Stopped after {done:,} trades: run the same command again to go on.", err=True
-            )
+            return asyncio.run(_load(settings, dump, accounts, manner, tell))
+    except (KeyboardInterrupt, SystemExit) as stop:
+        click.echo(f"Stopped after {done:,} trades: run the same command again to go on.", err=True)
+        if isinstance(stop, SystemExit):
             raise
+        raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def _say(dump: Dump, loaded: Loaded, settings: Settings, manner: Manner) -> None:

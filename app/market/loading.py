@@ -134,7 +134,8 @@ async def load(
     missed = 0
     if standing.last_id is not None:
         place = await _place(recording, dump.instrument)
-        missed = await check_overlap(recording, place, dump, standing.last_id)
+        last_id = standing.last_id
+        missed = await check_overlap(recording, place, dump, last_id, lambda time: tell(0, time))
     for entries, newest in _pieces(records, dump.instrument, counts):
         await log.append(entries)
         tell(counts["trades"], newest)

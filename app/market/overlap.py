@@ -20,6 +20,7 @@ from app.runtime.ports import Place, Stored
 from app.times import format_time
 
 Row = tuple[Path, Aggregate]
+Tell = Callable[[int], None]
 
 _FIELDS: dict[str, Callable[[Any], str]] = {
     "price": plain,
@@ -31,7 +32,9 @@ _FIELDS: dict[str, Callable[[Any], str]] = {
 }
 
 
-async def check_overlap(recording: Recording, place: Place, dump: Dump, last_id: int) -> int:
+async def check_overlap(
+    recording: Recording, place: Place, dump: Dump, last_id: int, tell: Tell = lambda _: None
+) -> int:
     """Return how many trades of the files, up to an id, stand on the topic as a gap.
 
     Args:
@@ -39,6 +42,7 @@ async def check_overlap(recording: Recording, place: Place, dump: Dump, last_id:
         place: Where the instrument stands.
         dump: The files.
         last_id: Ids up to it stand there.
+        tell: Is told of the time up to which they agree, milliseconds since the epoch UTC.
 
     Raises:
         DumpError: A file is not a dump; the sentence names the line.
@@ -58,6 +62,7 @@ async def check_overlap(recording: Recording, place: Place, dump: Dump, last_id:
     async for record in _standing(recording.chunks(place, begin, end), key):
         for there in rows_of(record):
             comparison.take(there)
+        tell(record.time[-1])
         if comparison.row is None:
             break
     return comparison.missing + comparison.left()
