@@ -81,7 +81,10 @@ export class Bars {
     const known = this.find(time);
     if (known) return known;
     const bar = { time, closedPart: blank(), complete: true, closed: false, revision: 0, text: {} };
-    this.list.push(bar);
+    let place = this.list.length;
+    while (place && this.list[place - 1].time > time) place -= 1;
+    this.list.splice(place, 0, bar);
+    this.inserted ||= place < this.list.length - 1; // a candle that closed after the next one began
     if (this.list.length > MOST) this.list.splice(0, this.list.length - MOST);
     return bar;
   }

@@ -56,6 +56,7 @@ export class Curve {
     this.theme();
     this.equity.setData(this.rows.map((row) => this.point(row)));
     this.below.setData(this.rows.map((row) => this.depth(row)));
+    this.drawnTo = this.rows.at(-1)?.time ?? 0;
     this.chart.timeScale().fitContent();
     this.tell();
   }
@@ -81,8 +82,7 @@ export class Curve {
 
   extend() {
     if (!this.chart || this.closed) return;
-    const from = this.drawnTo ?? this.rows.at(-2)?.time ?? 0;
-    const rows = this.rows.filter((row) => row.time >= from);
+    const rows = this.rows.filter((row) => row.time >= this.drawnTo);
     if (rows.length > 50) {
       // a tab that slept: one redraw instead of many
       this.equity.setData(this.rows.map(this.point));

@@ -7,6 +7,7 @@ import { keys, look, options } from "./library.js";
 
 const PANE = 90; // px of an indicator's pane
 const PRICE = 380;
+const REDRAW = 500; // ms until bars that came late are put between the others
 const NEAR = 60; // bars left of the view before older ones are asked for
 const seconds = (milliseconds) => milliseconds / 1000;
 
@@ -27,6 +28,7 @@ export class PriceChart {
     this.dirty = new Map();
     this.lines = new Map();
     this.points = new Map();
+    this.fresh = new Map();
     this.spans = [];
     this.fills = new Map();
     this.other = new Map();
@@ -61,9 +63,11 @@ export class PriceChart {
   /** Draw everything anew, as after loading; never on a tick. */
   all() {
     this.dirty.clear();
+    this.last = this.bars.list.at(-1)?.time;
     this.candles.setData(this.bars.list.map((bar) => this.candle(bar)));
     this.volume.setData(this.bars.list.map((bar) => this.column(bar)));
     for (const [key, line] of this.lines) line.setData(this.points.get(key));
+    this.fresh.clear();
     this.marks();
     this.shades();
     this.tell(null);
@@ -90,6 +94,14 @@ export class PriceChart {
 
   draw() {
     if (!this.made) return;
+    if (this.bars.inserted) {
+      this.redraw ??= setTimeout(() => {
+        this.redraw = null;
+        this.bars.inserted = false;
+        if (this.made) this.all();
+      }, REDRAW);
+      return;
+    }
     const bars = [...this.dirty.values()].sort((one, two) => one.time - two.time);
     this.dirty.clear();
     if (bars.length > 50) {
@@ -176,18 +188,20 @@ export class PriceChart {
       if (list.at(-1)?.time === point.time) list.pop();
       list.push(point);
       if (list.length > 20_000) list.shift();
-      this.fresh ??= new Map();
-      this.fresh.set(key, point);
+      if (!this.fresh.has(key)) this.fresh.set(key, []);
+      this.fresh.get(key).push(point);
     }
-    this.flushValues ??= () => {
-      for (const [key, point] of this.fresh ?? []) {
-        const line = this.lines.get(key);
-        const newest = line?.data?.().at(-1)?.time ?? 0;
-        if (line && this.made && newest <= point.time) line.update(point);
-      }
-      this.fresh?.clear();
-    };
-    soon(this.flushValues);
+    soon((this.flushValues ??= () => this.drawValues()));
+  }
+
+  drawValues() {
+    for (const [key, due] of this.fresh) {
+      const line = this.lines.get(key);
+      if (!line || !this.made) continue;
+      if (due.length > 50) line.setData(this.points.get(key));
+      else for (const point of due) line.update(point);
+    }
+    this.fresh.clear();
   }
 
   /** Older indicator values, in front of those there are. */

@@ -109,7 +109,7 @@ class Page {
 
   equity() {
     this.scope.into(this.chart, async () => {
-      const answer = await this.scope.get("/api/equity", { account: this.name, points: 1000, from: 0 });
+      const answer = await this.scope.get("/api/equity", { account: this.name, points: 1000, from: "2000-01-01T00:00:00Z" });
       if (!answer.rows.length) return empty("No equity yet", "The account has made no decision that the database has.");
       this.curve = new Curve(this.account);
       fill(this.chart, this.curve.element);

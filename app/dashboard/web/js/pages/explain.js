@@ -62,21 +62,22 @@ function item(node, depth) {
   const below = [...(node.causes ?? [])];
   const after = node.effects ?? [];
   const facts = Object.entries(node.facts ?? {}).filter(([, value]) => value !== null && value !== "");
+  const numbers = facts.length ? factList(facts) : null;
+  const more = h("button.small.quiet", { type: "button", "aria-expanded": false, onclick: (event) => toggle(event, numbers) }, "numbers");
   const head = [
     h("span.kind", { class: node.kind?.replace(/\W/g, "-") }, node.kind?.replaceAll("_", " ")),
     h("span", null, node.says),
     " ",
     node.time && !told(node) ? h("span.note", null, time(at(node.time), dated), " ") : null,
     node.topic ? place(node) : null,
-    node.name && depth ? h("span.only", null, " ", link(node.name, "only this")) : null,
+    h("span.only", null, node.name && depth ? [" ", link(node.name, "only this")] : null, facts.length ? [" ", more] : null),
   ];
   const rest = [
-    facts.length ? factList(facts) : null,
     below.length ? h("ul", { "aria-label": "Causes" }, below.map((each) => item(each, depth + 1))) : null,
     after.length ? [h("p.note", null, "What came of it"), h("ul", { "aria-label": "Effects" }, after.map((each) => item(each, depth + 1)))] : null,
   ];
-  if (!facts.length && !below.length && !after.length) return h("li", null, h("div.node", null, head));
-  return h("li", null, h("details.node", { open: (below.length || after.length) && depth < OPEN_DEPTH }, h("summary", null, head), rest));
+  if (!below.length && !after.length) return h("li", null, h("div.node", null, head), numbers);
+  return h("li", null, h("details.node", { open: depth < OPEN_DEPTH }, h("summary", null, head), numbers, rest));
 }
 
 /** Whether the sentence has the record's time already. */
@@ -85,12 +86,14 @@ function told(node) {
 }
 
 function factList(facts) {
-  return h(
-    "details",
-    null,
-    h("summary.note", null, "numbers"),
-    h("dl.facts", null, facts.map(([key, value]) => [h("dt", null, key.replaceAll("_", " ")), h("dd", null, written(key, value))])),
-  );
+  return h("dl.facts", { hidden: true }, facts.map(([key, value]) => [h("dt", null, key.replaceAll("_", " ")), h("dd", null, written(key, value))]));
+}
+
+/** Show or hide the numbers of a line without folding it. */
+function toggle(event, numbers) {
+  event.preventDefault();
+  numbers.hidden = !numbers.hidden;
+  event.target.setAttribute("aria-expanded", String(!numbers.hidden));
 }
 
 function written(key, value) {

@@ -267,7 +267,7 @@ class Page {
   /** What is held and what rests, as lines at their prices. */
   async levels() {
     const held = (live.accounts.get(this.account)?.positions ?? []).filter((each) => each.instrument === this.name && each.average);
-    const lines = held.map((each) => ({ price: each.average, name: `${each.strategy} holds ${exact(each.quantity)}`, kind: "average" }));
+    const lines = held.map((each) => ({ price: each.average, name: `${each.strategy}, average`, kind: "average" }));
     this.chart?.levels(lines);
     const turn = this.turn;
     const open = await this.scope.get("/api/orders", { account: this.account, instrument: this.name, open: "true", limit: 50 }).catch(() => null);

@@ -9,7 +9,6 @@ import { empty } from "../parts/states.js";
 import { limit } from "../parts/columns.js";
 import { Curve } from "../charts/curve.js";
 
-const DAYS = 30;
 const BEHIND = 120_000;
 
 export const title = () => "Overview";
@@ -112,17 +111,13 @@ class Card {
 
   load() {
     this.scope.into(this.chart, async () => {
-      const answer = await this.scope.get("/api/equity", { account: this.name, points: 600, from: this.from() });
+      const answer = await this.scope.get("/api/equity", { account: this.name, points: 600 });
       if (!answer.rows.length) return empty("No equity yet", "The first decision comes one interval after the account's instruments have joined.", live.status?.stages?.some((each) => each.state === "stopped") ? "No worker runs: start one with `faust -A app worker`." : "");
       this.curve = new Curve(this.account);
       fill(this.chart, this.curve.element);
       await this.curve.show(answer);
       this.curve.booked(this.account.time, this.account.equity);
     });
-  }
-
-  from() {
-    return this.account.time ? this.account.time - DAYS * 86_400_000 : null;
   }
 
   close() {
@@ -167,12 +162,12 @@ function held(account, money) {
       h("td", null, instrument(each.instrument)),
       h("td", null, each.strategy),
       h("td.n", null, exact(each.quantity)),
-      h("td.n", null, exact(each.mark)),
+      h("td.n.roomy", null, exact(each.mark)),
       h("td.n", null, money.change(each.unrealised)),
     ),
   );
   const heads = ["Held", "Strategy", "Quantity", "Mark", `Unrealised, ${account.quote}`];
-  return h("div.scroll.tall", null, h("table.tight", null, h("thead", null, h("tr", null, heads.map((each, at) => h(at > 1 ? "th.n" : "th", { scope: "col" }, each)))), h("tbody", null, rows)));
+  return h("div.scroll.tall", null, h("table.tight", null, h("thead", null, h("tr", null, heads.map((each, at) => h(at > 1 ? "th.n" : "th", { scope: "col", class: at === 3 ? "roomy" : null }, each)))), h("tbody", null, rows)));
 }
 
 const STATES = { running: ["good", "running"], waiting: ["warn", "waiting"], stopped: ["bad", "nobody runs it"], unknown: ["quiet", "unknown"] };

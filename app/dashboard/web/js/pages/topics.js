@@ -45,7 +45,7 @@ function topicTable() {
       { key: "records", name: "Records", number: true, tip: "Σ (end − begin) over the partitions: an upper bound where the topic is compacted", cell: (row) => (row.cleanup?.includes("compact") ? `≤ ${count(row.records)}` : count(row.records)), value: (row) => row.records },
       { key: "rate", name: "A second", number: true, tip: "Records a second over the last 10 seconds", cell: (row) => rate(row.rate) },
       { key: "age", name: "Last record", number: true, tip: "How long ago the newest record was appended", cell: ages, value: (row) => row.age },
-      { key: "retention_days", name: "Kept", number: true, cell: (row) => (row.cleanup?.includes("compact") ? "last of each key" : row.retention_days ? `${count(row.retention_days)} d` : "for ever"), value: (row) => row.retention_days },
+      { key: "retention_days", name: "Kept", number: true, cell: (row) => (row.cleanup?.includes("compact") ? "last of each key" : row.retention_days > 0 ? `${count(row.retention_days)} d` : "for ever"), value: (row) => row.retention_days },
     ],
     { key: (row) => row.topic, name: "topics", caption: "Topics", empty: empty("No topic", code("Make them: `lockstep topics create`; or set kafka.prefix to that of your installation.")) },
   );
@@ -209,7 +209,7 @@ function line(topic, record, open) {
         if (details.open && !body.firstChild) fill(body, whole(topic, record));
       },
     },
-    h("summary", null, h("span", null, place({ topic, ...record })), h("span", null, time(at(record.time), dated)), h("span.mono", null, record.key ?? "(no key)"), h("span.mono", null, `${kind ?? ""} ${short}`)),
+    h("summary", null, h("span", null, place({ topic, ...record })), h("span", null, time(at(record.time), (when) => dated(when).slice(0, 19))), h("span.mono", null, record.key ?? "(no key)"), h("span.mono", null, `${kind ?? ""} ${short}`)),
     body,
   );
   if (open) fill(body, whole(topic, record));

@@ -113,7 +113,7 @@ function proof() {
   strip.hidden = !live.session?.authenticated;
   const found = live.proof;
   strip.className = `proof ${found ? (found.state === "equal" ? "good" : "bad") : "quiet"}`;
-  update(strip, found ? proved(found) : [state("quiet", "Replay and live not compared yet"), h("span.note", null, " Run ", h("code", null, "lockstep verify"), ": it replays the whole run from its log and compares every record.")]);
+  update(strip, found ? proved(found) : [state("quiet", "Replay and live not compared yet."), h("span.note", null, " Run ", h("code", null, "lockstep verify"), ": it replays the whole run from its log and compares every record.")]);
 }
 
 function proved(found) {
