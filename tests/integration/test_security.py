@@ -36,11 +36,7 @@ from tests.integration.secure_servers import (
 from tests.integration.worker import CONFIGURATION, Done, Installation, Worker, eventually, exchange
 from tests.ports import LOOPBACK
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.timeout(600),
-    pytest.mark.xdist_group("security"),  # they share their servers
-]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 DECISIONS = 4
 UPSTREAM = "market,candles,momentum,macd"

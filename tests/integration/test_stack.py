@@ -21,10 +21,7 @@ KAFKA = CHECKOUT / "deploy" / "local" / "kafka"
 COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
 STOPPED = 3
 
-pytestmark = [
-    pytest.mark.timeout(300),  # starting a broker takes its time on a busy machine
-    pytest.mark.xdist_group("stack"),  # they share a second one
-]
+pytestmark = pytest.mark.timeout(300)  # starting a broker takes its time on a busy machine
 
 
 @pytest.fixture

@@ -15,27 +15,22 @@ SCHEDULES = 1000
 RULE_SEEDS = 300
 COVERED_SEEDS = 40
 
-of_one_campaign = pytest.mark.xdist_group("campaign")
-
 
 @pytest.fixture(scope="module")
 def campaign() -> Campaign:
     return explore(0, SCHEDULES, processes=2)
 
 
-@of_one_campaign
 def test_no_schedule_loses_doubles_or_changes_a_record(campaign: Campaign) -> None:
     commands = [f"python -m tests.simulation --seed {seed}" for seed in campaign.failed]
     assert campaign.failed == {}, commands
     assert campaign.schedules == SCHEDULES
 
 
-@of_one_campaign
 def test_every_point_was_hit_by_every_fault_and_recovered_from(campaign: Campaign) -> None:
     assert campaign.missed() == []
 
 
-@of_one_campaign
 def test_the_schedules_are_not_vacuous(campaign: Campaign) -> None:
     assert campaign.repeats > 0
     for event in (
@@ -61,7 +56,6 @@ def test_the_schedules_are_not_vacuous(campaign: Campaign) -> None:
         assert campaign.events.get(event, 0) > 0, event
 
 
-@of_one_campaign
 def test_a_seed_is_one_history_in_every_process(campaign: Campaign) -> None:
     assert campaign.differed == []
     assert campaign.again == SCHEDULES // 20
