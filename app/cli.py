@@ -28,6 +28,10 @@ COMMANDS = {
     "up": ("app.commands.stack:up", "Start Kafka and TimescaleDB on this machine."),
     "down": ("app.commands.stack:down", "Stop what `up` started; the data stays."),
     "demo": ("app.commands.demo:demo", "Play a real trading day through the whole pipeline."),
+    "dashboard": (
+        "app.commands.dashboard:dashboard",
+        "Serve a web page on the running system.",
+    ),
     "status": ("app.commands.status:status", "Show each stage's lag and what it waits for."),
     "topics": ("app.commands.topics:topics", "Create, check, list and read topics."),
     "migrate": ("app.commands.migrate:migrate", "Bring the database's schema up to date."),
@@ -54,6 +58,10 @@ COMMANDS = {
     "check-lookahead": (
         "app.commands.check_lookahead:check_lookahead",
         "Prove that no decision leans on what comes later.",
+    ),
+    "fork": (
+        "app.commands.fork:fork",
+        "Try other settings on a copy of the run, from any of its moments on.",
     ),
     "strategy": (
         "app.commands.strategy:strategy",

@@ -28,6 +28,7 @@ from pydantic_settings import (
 from app import config_checks, data
 from app.config_sections import (
     AccountSection,
+    Dashboard,
     Database,
     Forks,
     Kafka,
@@ -48,7 +49,7 @@ from app.errors import ConfigurationError
 
 SHOWN = 80
 
-S = TypeVar("S", Kafka, Database)
+S = TypeVar("S", Kafka, Database, Dashboard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Settings:
         worker: What this process runs.
         database: TimescaleDB.
         forks: Copies of it.
+        dashboard: The web page.
         configured: The accounts, in the order of the file.
     """
 
@@ -71,6 +73,7 @@ class Settings:
     worker: Worker
     database: Database
     forks: Forks
+    dashboard: Dashboard
     configured: tuple[Account, ...]
 
     def accounts(self) -> tuple[Account, ...]:
@@ -92,6 +95,7 @@ class _Document(BaseSettings):
     accounts: dict[str, AccountSection] = {}
     database: Database = Database()
     forks: Forks = Forks()
+    dashboard: Dashboard = Dashboard()
 
 
 class _Source(NamedTuple):
@@ -126,6 +130,9 @@ def load(folder: Path | None = None) -> Settings:
             _with_files(document.database, folder, sources), where
         ),
         forks=config_checks.check_forks(document.forks, where),
+        dashboard=config_checks.check_dashboard(
+            _with_files(document.dashboard, folder, sources), where
+        ),
         configured=tuple(config_checks.accounts(document.accounts, document.interval, where)),
     )
 

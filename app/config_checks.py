@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from app.config_sections import ALL, AccountSection, Database, Forks, Kafka, Market, Worker
+from app.config_sections import (
+    ALL,
+    AccountSection,
+    Dashboard,
+    Database,
+    Forks,
+    Kafka,
+    Market,
+    Worker,
+)
 from app.config_sources import suggest
 from app.core.events import Account
 from app.core.strategies import STRATEGIES
@@ -12,6 +21,7 @@ from app.errors import ConfigurationError
 from app.tls import CertificateError
 
 DAY = 86_400_000
+SHORTEST_PASSWORD = 12
 QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD", "EUR", "TRY", "BTC", "ETH", "BNB")
 
 Where = Callable[..., str]
@@ -81,6 +91,17 @@ def check_database(database: Database, where: Where) -> Database:
     except CertificateError as error:
         raise ConfigurationError(f"{key}: {error}.") from error
     return database
+
+
+def check_dashboard(dashboard: Dashboard, where: Where) -> Dashboard:
+    """Return the dashboard's settings, if its password is worth the name."""
+    password = dashboard.password
+    if password and len(password) < SHORTEST_PASSWORD:
+        raise ConfigurationError(
+            f"{where('dashboard', 'password')} was shorter than {SHORTEST_PASSWORD} characters: "
+            f"set a longer one, as `openssl rand -base64 24` makes it."
+        )
+    return dashboard
 
 
 def check_forks(forks: Forks, where: Where) -> Forks:

@@ -282,6 +282,30 @@ class Database(Section):
         return DatabaseSettings(password=_open(self.password), ssl=self.encryption(), **fields)
 
 
+class Dashboard(Section):
+    """The web page and its API.
+
+    Attributes:
+        host: The address it listens on.
+        port: Its port; 0: any that is free.
+        password: What opens it; from the environment only. None: a link with a token, on loopback.
+        password_file: A file that holds the password instead.
+        hosts: Names it may be called by, beside loopback's and `host`.
+        viewers: The most live streams at a time.
+        fresh_within: Seconds; the newest trades must be younger for it to be ready.
+        kafka_ui: Address of a Kafka UI that the pages link records to.
+    """
+
+    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8420
+    password: SecretStr | None = None
+    password_file: File = None
+    hosts: Names = ()
+    viewers: Annotated[int, Field(ge=1, le=10_000)] = 200
+    fresh_within: Seconds = 60.0
+    kafka_ui: Annotated[str, Field(pattern=r"^https?://[^\s\"'<>]+$")] | None = None
+
+
 class AllocationSection(Section):
     """How an account's capital becomes targets."""
 

@@ -94,12 +94,16 @@ class Status:
         gaps: What market data still looks for, by instrument.
         dead_letters: Records on that topic.
         database: How it is.
+        spans: What every partition holds.
+        committed: The next offset of each partition that a stage reads, by stage.
     """
 
     stages: tuple[StageStatus, ...]
     gaps: dict[str, tuple[OpenGap, ...]]
     dead_letters: int
     database: DatabaseStatus
+    spans: Mapping[Place, Span]
+    committed: Mapping[str, Mapping[Place, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,9 @@ async def status(cluster: Cluster, database: DatabaseSettings) -> Status:
         told = await _told(consumer, cluster.prefix, spans)
     stages = [_stage(name, groups[name], spans, _records(told, name, Progress)) for name in INPUTS]
     stages[-1] = _with_database(stages[-1], spans, held)
-    return Status(tuple(stages), _gaps(told), _count(spans, "dead-letters"), held)
+    committed = {name: group.committed for name, group in groups.items()}
+    letters = _count(spans, "dead-letters")
+    return Status(tuple(stages), _gaps(told), letters, held, spans, committed)
 
 
 async def ask(settings: DatabaseSettings) -> DatabaseStatus:

@@ -1,0 +1,1 @@
+"""Topics, tables and people enter; pages, their data and commands leave, in a process apart."""

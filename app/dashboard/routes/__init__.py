@@ -1,0 +1,1 @@
+"""A request enters; what the API has for it leaves."""

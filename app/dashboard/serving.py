@@ -1,0 +1,111 @@
+"""Settings enter; a server that listens, and says where, until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from app.config import Settings
+from app.dashboard.application import application
+from app.errors import BugError, ConfigurationError, LockstepError
+
+GRACE_SECONDS = 2
+
+
+class _Server(uvicorn.Server):
+    """A server that lets its streams end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then the rest."""
+        self._ending()
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: Of the installation.
+        tell: Is given what a person should know.
+
+    Raises:
+        ConfigurationError: It may not listen there without a password.
+        LockstepError: It can't listen there.
+    """
+    dashboard = settings.dashboard
+    password = dashboard.password.get_secret_value() if dashboard.password else ""
+    if not password and not is_loopback(dashboard.host):
+        raise ConfigurationError(
+            f"dashboard.host was {dashboard.host}, which others can reach: set a password by "
+            f"LOCKSTEP_DASHBOARD__PASSWORD or dashboard.password_file, or listen on 127.0.0.1."
+        )
+    with _listening(dashboard.host, dashboard.port) as listening:
+        place = _place(listening)
+        token = secrets.token_urlsafe(24)
+        tell(
+            f"the dashboard is at {place}/"
+            if password
+            else f"the dashboard is at {place}/login?token={token}"
+        )
+        _run(settings, password or token, listening, linked=not password)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _run(settings: Settings, secret: str, listening: socket.socket, *, linked: bool) -> None:
+    bugs: list[bool] = []
+
+    def failed() -> None:
+        bugs.append(True)
+        server.should_exit = True
+
+    made = application(settings, secret, linked=linked, failed=failed)
+    config = uvicorn.Config(
+        made,
+        log_config=None,
+        access_log=False,  # a link's token stands in an address
+        proxy_headers=False,  # who gives a command is told by the connection, not by a header
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ws="none",
+    )
+    live = made.state.services.live
+    server = _Server(config, live.pulse.close)
+    server.run([listening])
+    if bugs:
+        raise BugError("following the topics failed: its log has more.")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise LockstepError(
+            f"the dashboard can't listen on {host}:{port} ({error}): choose another by "
+            f"dashboard.host and dashboard.port."
+        ) from error
+    return listening
+
+
+def _place(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
