@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
@@ -59,20 +59,27 @@ def watch(
 
     def run() -> None:
         while not stop.wait(min(1.0, limit / 4)):
-            for dog in watchdogs:
-                if dog.stuck_for(time.monotonic()) > limit:
-                    log.error(
-                        "stuck",
-                        stage=dog.stage,
-                        reason=f"no progress for {limit:.0f} s on one batch: the process ends so "
-                        f"that its partitions go to a worker that moves",
-                    )
-                    try:
-                        # Not sys.stderr: Faust puts its own log there, which has no file.
-                        faulthandler.dump_traceback(sys.__stderr__ or 2)
-                    finally:
-                        end(EXIT_STUCK)
-                    return
+            now = time.monotonic()
+            stuck = [dog.stage for dog in watchdogs if dog.stuck_for(now) > limit]
+            if stuck:
+                _say(stuck, limit)
+                try:
+                    # Not sys.stderr: Faust puts its own log there, which has no file.
+                    faulthandler.dump_traceback(sys.__stderr__ or 2)
+                finally:
+                    end(EXIT_STUCK)
+                return
 
     threading.Thread(target=run, name="watchdog", daemon=True).start()
     return stop
+
+
+def _say(stages: Iterable[str], limit: float) -> None:
+    """Name every stage over its time: who blocks the loop is one of them, not always the first."""
+    for stage in stages:
+        log.error(
+            "stuck",
+            stage=stage,
+            reason=f"no progress for {limit:.0f} s on one batch: the process ends so that its "
+            f"partitions go to a worker that moves",
+        )
