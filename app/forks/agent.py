@@ -224,7 +224,7 @@ class ForkAgent:
 
     async def _require_room(self, life: Life | None) -> None:
         """Refuse one fork too many; of two that were asked for at once the log's first has room."""
-        there = [other for other in await self.forks() if not other.over]
+        there = [other for other in await self.forks() if other.takes_room]
         earlier = there if life is None else there[: there.index(life)]
         if len(earlier) >= self.rules.maximum:
             raise ForkError(

@@ -59,8 +59,13 @@ class Life:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left of it, as far as is known."""
-        return self.step is S.DELETED or (self.step is S.FAILED and not self.handles)
+        """Whether nothing is left of it."""
+        return self.step is S.DELETED
+
+    @property
+    def takes_room(self) -> bool:
+        """Whether it counts among the forks there may be at once."""
+        return not self.over and (bool(self.handles) or self.step is not S.FAILED)
 
     @property
     def usable(self) -> bool:

@@ -11,9 +11,8 @@ from app.forks.backend import Copy
 from app.forks.lives import Life
 from app.forks.verdict import Verdict, judge
 
-DAY = 86_400_000
-WATCHED = DAY
-"""For so many milliseconds after a fork was asked for a copy of it may still appear."""
+AFTERWARDS = 86_400_000
+"""For so many milliseconds after its end a copy of a fork that still appears is deleted."""
 
 
 class Sweep:
@@ -49,7 +48,7 @@ class Sweep:
         """
         lives = {life.fork_id: life for life in await self._agent.forks()}
         now = self._agent.ledger.now()
-        if all(life.over and now > life.asked + WATCHED for life in lives.values()):
+        if all(life.over and now > life.since + AFTERWARDS for life in lives.values()):
             return []
         copies = await self._agent.backend.copies()
         named = {copy.name for copy in copies}
@@ -93,7 +92,7 @@ class Sweep:
         # Once more: a list may be behind.
         if await self._agent.backend.find(life.fork_id) is not None:
             return ""
-        await self._agent.take(life, ForkStep.DELETED, "the copy is gone")
+        await self._agent.take(life, ForkStep.DELETED, "no copy is there")
         return f"{life.fork_id} is gone"
 
     async def _give_up(self, life: Life) -> str:

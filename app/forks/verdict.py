@@ -22,6 +22,10 @@ class Verdict(Enum):
     GIVE_UP = "write down that no copy ever appeared"
 
 
+WATCHED = 3_600_000
+"""For so many milliseconds after it was asked for a copy is looked for that nobody has seen."""
+
+
 def judge(life: Life, copy: Copy | None, now: int, patience: int) -> Verdict:
     """Return what to do about a fork.
 
@@ -33,7 +37,7 @@ def judge(life: Life, copy: Copy | None, now: int, patience: int) -> Verdict:
             maker may still be at work.
     """
     if copy is None:
-        return _missing(life, lately=now < life.since + patience)
+        return _missing(life, now, patience)
     if copy.phase is Phase.DELETING:
         return Verdict.LEAVE
     ended = life.step in (S.FAILED, S.DELETING, S.DELETED)
@@ -47,11 +51,12 @@ def judge(life: Life, copy: Copy | None, now: int, patience: int) -> Verdict:
     return Verdict.FINISH if ready else Verdict.LEAVE
 
 
-def _missing(life: Life, *, lately: bool) -> Verdict:
-    if life.over:
-        return Verdict.LEAVE
+def _missing(life: Life, now: int, patience: int) -> Verdict:
     if life.step is S.DELETING:
         return Verdict.FORGET
-    if lately:
+    if life.step is S.FAILED and not life.handles:
+        # Its answer was lost: the copy may come yet, so it is not forgotten before a late look.
+        return Verdict.FORGET if now >= life.asked + WATCHED else Verdict.LEAVE
+    if life.over or now < life.since + patience:
         return Verdict.LEAVE
     return Verdict.FORGET if life.handles else Verdict.GIVE_UP
