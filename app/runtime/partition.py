@@ -32,6 +32,7 @@ class Partition:
         floors: By key, the oldest offset by topic that its state as it stands still needs.
         position: The next offset to take, by input topic.
         begun: Whether the stage has ever written down anything here.
+        inherited: Keys whose state on the log carries the token of an earlier owner.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Partition:
     floors: dict[str, dict[str, int]] = field(default_factory=dict)
     position: dict[str, int] = field(default_factory=dict)
     begun: bool = False
+    inherited: set[str] = field(default_factory=set)
 
     def needs(self) -> dict[str, int]:
         """Return the oldest offset that a successor must read again, by input topic."""
@@ -64,19 +66,22 @@ class Partition:
         return floors is not None and stored.offset < floors.get(stored.topic, 0)
 
     def stale(self, most: int | None = None) -> list[str]:
-        """Return the keys whose states would make a successor read far more than they need.
+        """Return the keys whose states should be written again though nothing changed in them.
+
+        Those that would make a successor read far more than they need. And those of an earlier
+        owner: an owner between it and this one may be frozen with an older state in its hands,
+        whose token is higher than theirs and lower than this one's.
 
         Args:
             most: How many records more are not far; none: a number that keeps a start short.
         """
         most = STALE_RECORDS if most is None else most
-        return [
-            key
-            for key, floors in self.floors.items()
-            if any(
-                offset - floors.get(topic, 0) > most for topic, offset in self.needs_of(key).items()
-            )
-        ]
+        return [key for key in self.floors if key in self.inherited or self._behind(key) > most]
+
+    def _behind(self, key: str) -> int:
+        """Return how many records more than it needs a key's state as written asks for."""
+        floors, needs = self.floors[key], self.needs_of(key)
+        return max((offset - floors.get(topic, 0) for topic, offset in needs.items()), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,7 @@ class StateLog:
             {key: machine.revision for key, machine in machines.items()},
             {key: dict(found.state.needs) for key, found in winners.items()},
             begun=_begun(stored),
+            inherited=set(winners),
         )
         return partition, _oldest([found.state.needs for found in winners.values()])
 
@@ -154,6 +160,7 @@ class StateLog:
         machine = partition.machines[key]
         needs = partition.needs_of(key)
         partition.floors[key] = needs
+        partition.inherited.discard(key)
         state = StageState(
             stage=self._stage.name,
             key=key,

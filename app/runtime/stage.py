@@ -127,7 +127,7 @@ class StageRuntime:
         return dict(self._committable)
 
     async def checkpoint(self) -> None:
-        """Append progress that moved, and again the states of keys that fell silent."""
+        """Append progress that moved, and again the states that fell behind or were inherited."""
         entries = []
         self._checkpoints += 1
         # Where few records come, a key's last one may be older than retention: it needs it no more.
