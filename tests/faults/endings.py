@@ -15,7 +15,7 @@ from app.runtime import topics
 from app.runtime.sink import SINK_TOPICS
 from app.storage.tables import TABLES
 from tests.faults.on_topics import FOREIGN
-from tests.faults.site import DERIVED, Site
+from tests.faults.site import DERIVED, PATIENCE, Site
 from tests.integration.worker import administrator
 
 Ending = Callable[[Site], Awaitable[list[str]]]
@@ -97,7 +97,7 @@ async def refused(site: Site, code: int, *words: str) -> list[str]:
     async def ended() -> bool:
         return site.exits().count(code) > count and site.said("stopped", *words)
 
-    met = await site.soon(ended, 60.0)
+    met = await site.soon(ended, PATIENCE)
     await site.close()
     return [] if met else [f"no worker ended with code {code} saying {' … '.join(words)!r}"]
 

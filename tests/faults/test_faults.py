@@ -67,7 +67,7 @@ async def test_with_faust_s_own_acks_in_one_stage_records_are_lost(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(site, "PATIENCE", 30.0)  # what it loses, the rest waits for in vain
+    monkeypatch.setattr(site, "PATIENCE", 60.0)  # what it loses, the rest waits for in vain
     # Thrice, because an ack may come just when memory holds nothing; the first loss ends it.
     outcome = await run(1, [STRUCK] * 3, tmp_path / "logs", PLAIN="candles")
     assert outcome.injected.keys() == {STRUCK[0]}
