@@ -177,6 +177,12 @@ export function time(milliseconds, write = moment) {
   return h("time", { datetime: at, "data-tip": `${at.replace("T", " ")} (UTC)\n${local(milliseconds)} (yours)` }, write(milliseconds));
 }
 
+/** A moment in a table: its year is left out on a phone. */
+export function stamp(milliseconds) {
+  if (!milliseconds) return time(milliseconds);
+  return time(milliseconds, (at) => [h("span.roomy", null, dated(at).slice(0, 5)), dated(at).slice(5)]);
+}
+
 /** A dash that says on hover why there is nothing. */
 export function none(why) {
   return h("span.none", { "data-tip": why }, NONE);

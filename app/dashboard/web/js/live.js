@@ -8,6 +8,7 @@ import { fold, riskEvent } from "./fold.js";
 const KEPT_EVENTS = 50;
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 15_000;
+const SILENCE = 20_000; // the server's state comes every 2 s: longer without anything is no connection
 
 /** What is known. `connection` is connecting, live or lost; `skew` is the server's clock less ours. */
 export const live = {
@@ -16,6 +17,7 @@ export const live = {
   prices: new Map(),
   status: null,
   proof: null,
+  problem: null,
   events: [],
   commands: [],
   connection: "connecting",
@@ -48,6 +50,12 @@ let timer = 0;
 export async function start() {
   await load();
   connect(last);
+  setInterval(() => {
+    if (source && live.connection === "live" && Date.now() - live.received > SILENCE) {
+      connection("lost");
+      connect(last);
+    }
+  }, SILENCE / 4);
 }
 
 /** Load the overview anew, as after a hole. */
@@ -58,6 +66,7 @@ export async function load() {
   live.events = found.risk_events;
   live.commands = found.commands;
   live.proof = found.proof;
+  live.problem = found.problem ?? null;
   take(found.status);
   last = found.cursor;
   tell("account", null);
@@ -66,9 +75,9 @@ export async function load() {
 }
 
 function take(status) {
-  const away = live.status && !live.status.health.database.well;
+  const away = live.problem || live.status?.health.database.well === false;
   live.status = status;
-  if (away && status?.health.database.well) refresh();
+  if (away && source && status?.health.database.well) refresh();
   for (const feed of status?.feeds ?? []) {
     if (!live.prices.has(feed.instrument)) live.prices.set(feed.instrument, { ...feed, forming: null, gaps: [] });
   }
@@ -162,7 +171,11 @@ function again(from) {
   clearTimeout(timer);
   timer = setTimeout(async () => {
     try {
-      await get("/api/session");
+      const session = await get("/api/session");
+      if (!session.authenticated) {
+        dispatchEvent(new Event("signed-out")); // the server began anew and knows no session
+        return;
+      }
       if (from === null) {
         await load();
         tell("reset", null);

@@ -124,8 +124,10 @@ function mark() {
   for (const link of document.querySelectorAll("#nav a")) {
     const own = link.dataset.under;
     const here = own === "/" ? location.pathname === "/" : location.pathname.startsWith(own);
-    if (here) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (here) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "center" });
+    } else link.removeAttribute("aria-current");
   }
 }
 

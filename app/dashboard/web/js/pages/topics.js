@@ -39,13 +39,13 @@ function topicTable() {
   const table = new Table(
     [
       { key: "topic", name: "Topic", cell: (row) => h("a", { href: `/topics/${row.topic}`, "data-tip": `${row.description}\n${row.name}` }, row.topic) },
-      { key: "key", name: "Key", cell: (row) => row.key ?? "–" },
-      { key: "types", name: "Record types", cell: (row) => h("span.wrap.types", null, (row.types ?? []).join(", ")), value: (row) => (row.types ?? []).join(" ") },
+      { key: "key", name: "Key", spare: true, cell: (row) => row.key ?? "–" },
+      { key: "types", name: "Record types", spare: true, cell: (row) => h("span.wrap.types", null, (row.types ?? []).join(", ")), value: (row) => (row.types ?? []).join(" ") },
       { key: "partitions", name: "Partitions", number: true, cell: (row) => count(row.partitions.length), value: (row) => row.partitions.length },
       { key: "records", name: "Records", number: true, tip: "Σ (end − begin) over the partitions: an upper bound where the topic is compacted", cell: (row) => (row.cleanup?.includes("compact") ? `≤ ${count(row.records)}` : count(row.records)), value: (row) => row.records },
       { key: "rate", name: "A second", number: true, tip: "Records a second over the last 10 seconds", cell: (row) => rate(row.rate) },
       { key: "age", name: "Last record", number: true, tip: "How long ago the newest record was appended", cell: ages, value: (row) => row.age },
-      { key: "retention_days", name: "Kept", number: true, cell: (row) => (row.cleanup?.includes("compact") ? "last of each key" : row.retention_days > 0 ? `${count(row.retention_days)} d` : "for ever"), value: (row) => row.retention_days },
+      { key: "retention_days", name: "Kept", number: true, spare: true, cell: (row) => (row.cleanup?.includes("compact") ? "last of each key" : row.retention_days > 0 ? `${count(row.retention_days)} d` : "for ever"), value: (row) => row.retention_days },
     ],
     { key: (row) => row.topic, name: "topics", caption: "Topics", empty: empty("No topic", code("Make them: `lockstep topics create`; or set kafka.prefix to that of your installation.")) },
   );

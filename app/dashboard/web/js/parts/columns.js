@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { meaning } from "../definitions.js";
-import { at, count, dated, exact, Money, real, short, time } from "../format.js";
+import { at, count, exact, Money, real, short, stamp } from "../format.js";
 import { live } from "../live.js";
 import { account, explain, instrument, place, side, view } from "./bits.js";
 
@@ -11,13 +11,13 @@ export function money(name) {
   return new Money(found?.quote, found?.capital);
 }
 
-const when = (key = "time", name = "Time, UTC") => ({ key, name, cell: (row) => time(at(row[key]), dated), value: (row) => at(row[key]) });
+const when = (key = "time", name = "Time, UTC") => ({ key, name, cell: (row) => stamp(at(row[key])), value: (row) => at(row[key]) });
 const plain = (key, name, tip = null) => ({ key, name, tip, cell: (row) => row[key] ?? "–" });
 const number = (key, name, tip = null) => ({ key, name, tip, number: true, cell: (row) => exact(row[key]) });
 const on = { key: "instrument", name: "Instrument", cell: (row) => (row.instrument ? instrument(row.instrument) : "–"), value: (row) => row.instrument };
 const of = { key: "account", name: "Account", cell: (row) => (row.account ? account(row.account) : "–") };
 const way = { key: "side", name: "Side", cell: (row) => side(row.side) };
-const where = { key: "offset", name: "Record", tip: "Topic, partition and offset of the record", cell: (row) => place(row), value: (row) => `${row.topic}/${row.partition}/${row.offset}` };
+const where = { key: "offset", name: "Record", spare: true, tip: "Topic, partition and offset of the record", cell: (row) => place(row), value: (row) => `${row.topic}/${row.partition}/${row.offset}` };
 const why = (name) => ({ key: "id", name: "Why", cell: (row) => explain(name(row)), value: name });
 const reason = { key: "reason", name: "Reason", cell: (row) => h("span.wrap", null, row.reason) };
 
@@ -27,14 +27,14 @@ export function fills({ withAccount = false, withInstrument = true } = {}) {
     when(),
     withAccount ? of : null,
     withInstrument ? on : null,
-    plain("strategy", "Strategy"),
+    { ...plain("strategy", "Strategy"), spare: true },
     way,
     number("quantity", "Quantity"),
     number("price", "Price", "The trade's price moved by slippage"),
-    number("fee", "Fee"),
-    { ...plain("liquidity", "Liquidity", meaning("liquidity")) },
-    { key: "part", name: "Part", number: true, tip: meaning("participation"), cell: (row) => count(row.part) },
-    { key: "trade_id", name: "Trade", number: true, tip: "The trade that filled it, by the exchange's id", cell: (row) => explain(`trades/${row.instrument}/${row.trade_id}`, String(row.trade_id)) },
+    { ...number("fee", "Fee"), spare: true },
+    { ...plain("liquidity", "Liquidity", meaning("liquidity")), spare: true },
+    { key: "part", name: "Part", number: true, spare: true, tip: meaning("participation"), cell: (row) => count(row.part) },
+    { key: "trade_id", name: "Trade", number: true, spare: true, tip: "The trade that filled it, by the exchange's id", cell: (row) => explain(`trades/${row.instrument}/${row.trade_id}`, String(row.trade_id)) },
     why((row) => row.name ?? `${row.order_id}/${row.part}`),
     where,
   ].filter(Boolean);
@@ -46,10 +46,10 @@ export function orders({ withInstrument = true } = {}) {
     withInstrument ? on : null,
     plain("strategy", "Strategy"),
     way,
-    plain("kind", "Kind"),
+    { ...plain("kind", "Kind"), spare: true },
     number("quantity", "Quantity"),
-    { key: "limit_price", name: "Limit", number: true, cell: (row) => exact(row.limit_price) },
-    { key: "stop_price", name: "Stop", number: true, cell: (row) => exact(row.stop_price) },
+    { key: "limit_price", name: "Limit", number: true, spare: true, cell: (row) => exact(row.limit_price) },
+    { key: "stop_price", name: "Stop", number: true, spare: true, cell: (row) => exact(row.stop_price) },
     number("filled", "Filled", meaning("filled")),
     number("cancelled", "Cancelled"),
     why((row) => row.order_id),

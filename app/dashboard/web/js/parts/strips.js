@@ -143,7 +143,8 @@ function trouble() {
   const health = live.status?.health;
   if (live.connection === "lost") problems.push(["warn", "The connection to the dashboard was lost; figures are as they were. It is tried again, and nothing will be missed."]);
   if (health?.broker?.well === false) problems.push(["bad", `Kafka: ${health.broker.problem}`]);
-  if (health?.database?.well === false) problems.push(["warn", `Database: ${health.database.problem} History waits for it; trading does not.`]);
+  const away = health?.database?.well === false ? health.database.problem : live.problem;
+  if (away) problems.push(["warn", `Database: ${away} History waits for it; trading does not.`]);
   const stopped = (live.status?.stages ?? []).filter((each) => each.state === "stopped").map((each) => each.stage);
   if (stopped.length) problems.push(["bad", `Nobody runs ${names(stopped)}: start a worker (faust -A app worker).`]);
   const box = document.getElementById("trouble");

@@ -8,8 +8,9 @@ const DRAWN = 500;
 /**
  * A table.
  *
- * Columns: `{key, name, tip, number, cell(row), value(row)}`; `cell` makes what is shown (a node or a
- * text), `value` what is sorted and filtered by and written to CSV (the text shown unless given).
+ * Columns: `{key, name, tip, number, spare, cell(row), value(row)}`; `cell` makes what is shown (a
+ * node or a text), `value` what is sorted and filtered by and written to CSV (the row's own value
+ * unless given); a spare one is left out on a phone.
  */
 export class Table {
   constructor(columns, { key, name, empty, caption, sort = null, filter = true, mark = null, dense = false }) {
@@ -58,7 +59,7 @@ export class Table {
         h("span.order", { "aria-hidden": "true" }, sorted ? (this.sort.down ? " ▾" : " ▴") : ""),
       );
       const order = sorted ? (this.sort.down ? "descending" : "ascending") : null;
-      return h(column.number ? "th.n" : "th", { scope: "col", "aria-sort": order }, button);
+      return h(column.number ? "th.n" : "th", { scope: "col", "aria-sort": order, class: column.spare ? "roomy" : null }, button);
     });
     fill(this.head, h("tr", null, cells));
   }
@@ -114,7 +115,7 @@ export class Table {
   line(row, before) {
     const sign = JSON.stringify(row);
     if (before?.sign === sign) return before;
-    const cells = this.columns.map((column) => h(column.number ? "td.n" : "td", null, column.cell(row)));
+    const cells = this.columns.map((column) => h(column.number ? "td.n" : "td", { class: column.spare ? "roomy" : null }, column.cell(row)));
     const element = h("tr", { class: this.mark?.(row) ?? null }, cells);
     return { sign, element };
   }
