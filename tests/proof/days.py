@@ -16,7 +16,7 @@ from tests.proof.market import DAY_MS, Days
 from tests.proof.processes import lockstep, peak_of
 from tests.proof.protocol import Protocol
 from tests.proof.site import SYMBOLS, configuration, decided, rests, until
-from tests.proof.verifying import replay, verify, verify_from
+from tests.proof.verifying import proved
 
 STRATEGIES = ("{lookback: 30, entry: 0.001}", "{fast: 12, slow: 26, signal: 9}", 5_000)
 WORKING = ",".join([*(stage.name for stage in STAGES), EDGES[1]])
@@ -27,6 +27,8 @@ ALLOWED = 500
 """MiB that a replay may take."""
 AT_ONCE = 2
 """Imports side by side."""
+FILES = 2
+"""Of each instrument, that one import takes."""
 
 
 async def prove(seed: int, days: int, trades: int, folder: Path, protocol: Protocol) -> None:
@@ -38,12 +40,11 @@ async def prove(seed: int, days: int, trades: int, folder: Path, protocol: Proto
     async with installed(place, configuration=configuration(*STRATEGIES)) as installation:
         work = Work(installation, source, dumps, protocol)
         await work.done()
-        whole = await verify(installation, protocol)
-        await verify_from(installation, protocol, source.start + days * DAY_MS // 2, whole)
-        replayed = await replay(installation, protocol, whole)
+        middle = source.start + days // 2 * DAY_MS
+        peak = await proved(installation, protocol, middle)
         protocol.holds(
-            f"a replay of all of them takes less than {ALLOWED} MiB: {replayed.peak:.0f}",
-            holds=replayed.peak < ALLOWED,
+            f"a replay of all of them takes less than {ALLOWED} MiB: {peak:.0f}",
+            holds=peak < ALLOWED,
         )
 
 
@@ -63,23 +64,23 @@ class Work:
         self._protocol = protocol
         self._workers: list[Worker] = []
         self._strikes = {
-            source.pieces // 4: self._kill,
-            source.pieces // 3: self._halt,
-            source.pieces // 2: self._stop,
-            source.pieces * 2 // 3: self._resume,
+            source.pieces // 4 // FILES: self._kill,
+            source.pieces // 3 // FILES: self._halt,
+            source.pieces // 2 // FILES: self._stop,
+            source.pieces * 2 // 3 // FILES: self._resume,
         }
 
     async def done(self) -> None:
-        """Import piece by piece; no piece before the one before the last is decided on."""
+        """Import step by step; none before the one before the last is decided on."""
         began = time.monotonic()
         for _ in range(WORKERS):
             await self._start()
-        for number in range(self._source.pieces):
-            await self._import(number)
-            if number in self._strikes:
-                await self._strikes[number]()
-            await self._decided(self._source.start + number * self._source.piece)
-            self._tell(number, time.monotonic() - began)
+        for step in range(self._source.pieces // FILES):
+            await self._import(step)
+            if step in self._strikes:
+                await self._strikes[step]()
+            await self._decided(self._source.start + step * FILES * self._source.piece)
+            self._tell(step, time.monotonic() - began)
         await self._decided(self._source.end)
         decided_after = time.monotonic() - began
         await rests(self._installation, PATIENCE)
@@ -90,13 +91,14 @@ class Work:
         self._workers.append(worker)
         await assigned(worker)
 
-    async def _import(self, number: int) -> None:
+    async def _import(self, step: int) -> None:
         lane = asyncio.Semaphore(AT_ONCE)
 
         async def one(symbol: str) -> None:
-            words = ("import", str(self._dumps[symbol][number]), "--instrument")
+            files = map(str, self._dumps[symbol][step * FILES : (step + 1) * FILES])
+            words = ("import", *files, "--instrument", f"BINANCE:{symbol}")
             async with lane:
-                done = await lockstep(self._installation.environment, *words, f"BINANCE:{symbol}")
+                done = await lockstep(self._installation.environment, *words)
             if done.code:
                 raise RuntimeError(done.error)
 
@@ -111,10 +113,10 @@ class Work:
         if moment > self._source.start:
             await until(come, f"decisions up to {format_time(moment)}", PATIENCE)
 
-    def _tell(self, number: int, seconds: float) -> None:
+    def _tell(self, step: int, seconds: float) -> None:
         peaks = ", ".join(f"{peak_of(worker.process.pid):.0f}" for worker in self._workers)
-        until_ = format_time(self._source.start + (number + 1) * self._source.piece)
-        self._protocol.say(f"      imported up to {until_} after {seconds:.0f} s; MiB: {peaks}")
+        end = format_time(self._source.start + (step + 1) * FILES * self._source.piece)
+        self._protocol.say(f"      imported up to {end} after {seconds:.0f} s; MiB: {peaks}")
 
     async def _kill(self) -> None:
         await self._again(signal.SIGKILL, -signal.SIGKILL)

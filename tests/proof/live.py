@@ -16,7 +16,7 @@ from tests.proof.acts import ACTS, EXPECTED, PATIENCE, Run, assigned, ids
 from tests.proof.damage import accounts_of, copied, damages, named
 from tests.proof.protocol import Protocol
 from tests.proof.site import SYMBOLS, Exchange, configuration, decided, rests, settings, until
-from tests.proof.verifying import replay, verify, verify_from
+from tests.proof.verifying import proved
 from tests.proof.witness import NEEDED, counted
 
 STRATEGIES = ("{lookback: 3, entry: 0.0002}", "{fast: 2, slow: 4, signal: 2}", 25_000)
@@ -49,11 +49,8 @@ async def prove(wanted: Wanted, folder: Path, protocol: Protocol) -> None:
     place.mkdir(parents=True, exist_ok=True)
     async with installed(place, configuration=configuration(*STRATEGIES)) as installation:
         await _make(wanted, installation, protocol)
-        whole = await verify(installation, protocol)
+        await proved(installation, protocol, DAY, ("--from-database",))
         await _hold_against_memory(installation, protocol)
-        await verify_from(installation, protocol, DAY, whole)
-        await replay(installation, protocol, whole)
-        await replay(installation, protocol, whole, "--from-database")
         await _damage(installation, folder, protocol)
 
 

@@ -50,7 +50,7 @@ class Days:
 
     def write(self, folder: Path) -> dict[str, list[Path]]:
         """Write what is not there yet; return the files of each symbol, in their order."""
-        named = folder / f"{self.seed}-{self.days}d-{self.trades}-{len(self.symbols)}"
+        named = folder / f"{self.seed}-{self.days}-{self.trades}-{len(self.symbols)}-{self.piece}"
         named.mkdir(parents=True, exist_ok=True)
         return {symbol: self._write(symbol, named) for symbol in self.symbols}
 

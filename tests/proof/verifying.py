@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 
@@ -16,11 +17,40 @@ from tests.proof.spans import Part, before
 TOPIC = re.compile(r"(\w+) (\d+) ([0-9a-f]{32})")
 
 
-async def verify(installation: Installation, protocol: Protocol, *words: str) -> Part:
-    """Let `lockstep verify` prove the run; return what it compared."""
-    done = await lockstep(installation.environment, "verify", *words)
-    protocol.said(done, 0)
-    return compared(done)
+async def proved(
+    installation: Installation, protocol: Protocol, moment: int, *others: tuple[str, ...]
+) -> float:
+    """Verify a run, also from a time on, and replay it; all of them must say the same.
+
+    They only read, so they run side by side.
+
+    Args:
+        installation: The run.
+        protocol: Where what they say is written down.
+        moment: Verified from here on, too, milliseconds since the epoch UTC.
+        others: Options of further replays.
+
+    Returns:
+        The largest memory of the replay of the topics, MiB.
+    """
+    commands = [("verify",), ("verify", "--from", format_time(moment)), ("replay", "--json")]
+    commands += [("replay", "--json", *words) for words in others]
+    done = await asyncio.gather(*(lockstep(installation.environment, *each) for each in commands))
+    for each in done:
+        protocol.said(each, 0)
+    whole, tail = compared(done[0]), compared(done[1])
+    for each in done[2:]:
+        what = f"what `{' '.join(each.words)}` made is what was verified"
+        protocol.holds(what, holds=made(each) == whole)
+    async with KafkaRecording(installation.cluster) as recording:
+        head = await before(recording, STAGES, moment)
+    protocol.holds(
+        f"the {head.counts.total()} records before the snapshots, counted and hashed here, and the "
+        f"{tail.counts.total()} that were verified from them on have the counts and hashes of the "
+        f"{whole.counts.total()} of the whole run",
+        holds=head + tail == whole and 0 < tail.counts.total() < whole.counts.total(),
+    )
+    return done[2].peak
 
 
 def compared(done: Measured) -> Part:
@@ -31,32 +61,10 @@ def compared(done: Measured) -> Part:
     return part
 
 
-async def verify_from(
-    installation: Installation, protocol: Protocol, moment: int, whole: Part
-) -> None:
-    """Hold a verification from a time on against the one from the beginning.
-
-    What it leaves out is read, counted and hashed here.
-    """
-    tail = await verify(installation, protocol, "--from", format_time(moment))
-    async with KafkaRecording(installation.cluster) as recording:
-        head = await before(recording, STAGES, moment)
-    protocol.holds(
-        f"the {head.counts.total()} records before the snapshots and the {tail.counts.total()} "
-        f"after them have the counts and hashes of the {whole.counts.total()} of the whole run",
-        holds=head + tail == whole and all(head.counts[topic] for topic in tail.counts),
-    )
-
-
-async def replay(
-    installation: Installation, protocol: Protocol, whole: Part, *words: str
-) -> Measured:
-    """Let `lockstep replay` make the run again: what it makes is what was verified."""
-    done = await lockstep(installation.environment, "replay", "--json", *words)
-    protocol.said(done, 0)
-    report = json.loads(done.out) if done.code == 0 else {"counts": {}, "digests": {}}
-    made = Part()
+def made(done: Measured) -> Part:
+    """Return the counts and hashes that `lockstep replay --json` printed."""
+    part = Part()
+    report = json.loads(done.out) if done.code == 0 else {"digests": {}}
     for topic, digest in report["digests"].items():
-        made.counts[topic], made.sums[topic] = report["counts"][topic], int(digest, 16)
-    protocol.holds("it made the records that were verified", holds=made == whole)
-    return done
+        part.counts[topic], part.sums[topic] = report["counts"][topic], int(digest, 16)
+    return part
