@@ -53,8 +53,14 @@ class Partition:
         return oldest
 
     def needs_of(self, key: str) -> dict[str, int]:
-        """Return the oldest offset that one key's successor must read again, by input topic."""
-        return dict(self.position) | self.machines[key].needs()
+        """Return the oldest offset that one key's successor must read again, by input topic.
+
+        Never below what its state as it stands is past: while other keys catch up, the partition
+        is read from before that.
+        """
+        past = self.floors.get(key, {})
+        begins = {topic: max(at, past.get(topic, 0)) for topic, at in self.position.items()}
+        return begins | self.machines[key].needs()
 
     def has_taken(self, key: str, stored: Stored) -> bool:
         """Return whether a key's state is past a record that is read again for other keys.
@@ -160,7 +166,6 @@ class StateLog:
         machine = partition.machines[key]
         needs = partition.needs_of(key)
         partition.floors[key] = needs
-        partition.inherited.discard(key)
         state = StageState(
             stage=self._stage.name,
             key=key,

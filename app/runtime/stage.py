@@ -123,20 +123,28 @@ class StageRuntime:
                 self._watch(output.message)
 
     def committable(self) -> dict[Place, int]:
-        """Return the oldest offset still needed of every input partition, as of the last take."""
+        """Return the oldest offset still needed of every input partition, as of the last take.
+
+        Of a partition whose inherited states are still to be written: nothing.
+        """
         return dict(self._committable)
 
     async def checkpoint(self) -> None:
         """Append progress that moved, and again the states that fell behind or were inherited."""
         entries = []
+        partitions = self._partitions
         self._checkpoints += 1
         # Where few records come, a key's last one may be older than retention: it needs it no more.
         most = 0 if self._checkpoints % REWRITE_EVERY == 0 else None
-        for partition in self._partitions.values():
+        for partition in partitions.values():
             entries += [self._states.state_entry(partition, key) for key in partition.stale(most)]
             count = self._counts[self.stage.inputs[0]]
             entries += self._states.progress_entries(partition, count)
         await self._log.append(entries)
+        for partition in partitions.values():
+            partition.inherited.clear()
+        if partitions is self._partitions:
+            self._committable = self._needs()
 
     async def close(self) -> None:
         """Do nothing: a stage acts only when it is fed."""
@@ -256,9 +264,12 @@ class StageRuntime:
         return entries
 
     def _needs(self) -> dict[Place, int]:
+        # Not before what was inherited stands under this owner's token: until then a state that
+        # needs more may still win.
         return {
             Place(topic, partition.number): offset
             for partition in self._partitions.values()
+            if not partition.inherited
             for topic, offset in partition.needs().items()
         }
 

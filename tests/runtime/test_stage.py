@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.events import Clock, Message
-from app.runtime.codec import encode
+from app.core.events import Clock, Message, StageState
+from app.runtime.codec import decode, encode
 from app.runtime.ports import Entry, Place
 from app.runtime.stage import REWRITE_EVERY, LostInputError, StageRuntime
 from tests.replay.recording import PARTITIONS, MemoryTopics
@@ -49,3 +49,35 @@ async def test_until_then_its_state_still_asks_for_what_came_after_it() -> None:
     successor = StageRuntime(PAIRS, log, "run", "second")
     with pytest.raises(LostInputError, match="from offset 2, but retention has left it from 6"):
         await successor.assign({HERE: log.gone[HERE]})
+
+
+async def test_what_is_inherited_needs_no_more_than_before_while_others_catch_up() -> None:
+    log = MemoryTopics()
+    worker = StageRuntime(PAIRS, log, "run", "first")
+    await worker.assign({HERE: None})
+    await log.append([clock(SILENT, 1), clock(BUSY, 1), clock(BUSY, 2)])
+    await worker.take({HERE: await log.read(HERE, 0)})
+    successor = StageRuntime(PAIRS, log, "run", "second")
+    assert await successor.assign({HERE: 0}) == {HERE: 0}
+    await successor.checkpoint()
+    written = [
+        message.record
+        for stored in await log.read(Place("state-pairs", HERE.partition))
+        if isinstance((message := decode(stored.value)).record, StageState)
+    ]
+    assert [(state.key, state.needs) for state in written] == [(BUSY, {"trades": 3})] * 2
+    assert written[1].token > written[0].token
+
+
+async def test_offsets_wait_for_what_was_inherited() -> None:
+    log = MemoryTopics()
+    worker = StageRuntime(PAIRS, log, "run", "first")
+    await worker.assign({HERE: None})
+    await log.append([clock(BUSY, 1), clock(BUSY, 2), clock(SILENT, 1)])
+    await worker.take({HERE: await log.read(HERE, 0)})
+    assert worker.committable() == {HERE: 2}
+    successor = StageRuntime(PAIRS, log, "run", "second")
+    await successor.assign({HERE: 2})
+    assert successor.committable() == {}
+    await successor.checkpoint()
+    assert successor.committable() == {HERE: 2}
