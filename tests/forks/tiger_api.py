@@ -156,6 +156,8 @@ class TigerApi:
         return web.json_response({"type": "apiKey", "apiKey": key})
 
     async def _list(self, _: web.Request) -> web.StreamResponse:
+        for item in self.services.values():
+            item.look()
         return web.json_response([item.document() for item in self.services.values()])
 
     async def _get(self, request: web.Request) -> web.StreamResponse:

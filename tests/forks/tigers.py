@@ -14,7 +14,8 @@ from app.storage.errors import DatabaseRefusedError, DatabaseUnavailableError
 from tests.forks.tiger_api import PUBLIC, SECRET, SOURCE, TigerApi
 
 LIKE = DatabaseSettings("127.0.0.1", 1, "lockstep", "lockstep", "pw", schema="demo")
-BRISK = Pace(first=0.02, longest=0.1, settle=2.0, gone_within=8.0, admit_within=3.0)
+BRISK = Pace(first=0.02, longest=0.1, settle=10.0, gone_within=60.0, admit_within=30.0)
+"""Asks often, and is patient where a busy machine needs it."""
 
 
 def knocking(api: TigerApi, closed: int = 0) -> Reach:
@@ -38,7 +39,7 @@ def tiger_backend(
     secret: str = SECRET,
     source: str = SOURCE,
     closed: int = 0,
-    seconds: float = 10.0,
+    seconds: float = 30.0,
     **options: Any,
 ) -> TigerBackend:
     keys = Keys(PUBLIC, secret, api.url)
