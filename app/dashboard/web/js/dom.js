@@ -38,13 +38,40 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** Replace what an element holds if it is not the same already, so that focus and selection last. */
+/**
+ * Make an element hold children by changing only what differs, so that focus, hints and selection
+ * last. For what has no listeners of its own: they would not come along.
+ */
 export function update(element, ...children) {
   const made = h("div");
   append(made, children);
-  if (made.innerHTML === element.innerHTML) return element;
-  element.replaceChildren(...made.childNodes);
+  same(element, made);
   return element;
+}
+
+function same(element, wanted) {
+  const [have, want] = [[...element.childNodes], [...wanted.childNodes]];
+  want.forEach((child, at) => {
+    const own = have[at];
+    if (!own) element.append(child);
+    else if (own.nodeName !== child.nodeName) own.replaceWith(child);
+    else if (own.nodeType === Node.TEXT_NODE) {
+      if (own.data !== child.data) own.data = child.data;
+    } else alike(own, child);
+  });
+  for (const rest of have.slice(want.length)) rest.remove();
+}
+
+function alike(own, wanted) {
+  for (const { name, value } of [...wanted.attributes]) {
+    if (own.getAttribute(name) === value) continue;
+    if (name === "style") own.style.cssText = value; // as an attribute the page's policy forbids it
+    else own.setAttribute(name, value);
+  }
+  for (const { name } of [...own.attributes]) {
+    if (!wanted.hasAttribute(name) && name !== "aria-describedby") own.removeAttribute(name);
+  }
+  same(own, wanted);
 }
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -8,9 +8,10 @@ import { fold, riskEvent } from "./fold.js";
 const KEPT_EVENTS = 50;
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 15_000;
+const HIDDEN = 60_000; // after so long out of sight a tab gives up its connection: a browser has six a host
 const SILENCE = 20_000; // the server's state comes every 2 s: longer without anything is no connection
 
-/** What is known. `connection` is connecting, live or lost; `skew` is the server's clock less ours. */
+/** What is known. `connection` is connecting, live, lost or paused; `skew` is the server's clock less ours. */
 export const live = {
   session: null,
   accounts: new Map(),
@@ -49,13 +50,35 @@ let timer = 0;
 /** Load what is known and follow what comes. */
 export async function start() {
   await load();
-  connect(last);
+  if (document.hidden) pause();
+  else connect(last);
+  sight();
   setInterval(() => {
     if (source && live.connection === "live" && Date.now() - live.received > SILENCE) {
       connection("lost");
       connect(last);
     }
   }, SILENCE / 4);
+}
+
+/** Follow while somebody can look; resuming misses nothing. */
+function sight() {
+  let timer = 0;
+  const tabs = new BroadcastChannel("tabs");
+  tabs.onmessage = () => document.hidden && pause();
+  tabs.postMessage("opened");
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(pause, HIDDEN);
+    else if (live.connection === "paused") connect(last);
+  });
+}
+
+function pause() {
+  clearTimeout(timer);
+  source?.close();
+  source = null;
+  connection("paused");
 }
 
 /** Load the overview anew, as after a hole. */

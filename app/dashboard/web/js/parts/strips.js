@@ -42,9 +42,11 @@ export function tradeAge(account) {
   return at.length ? Math.max(0, now() - Math.max(...at)) : null;
 }
 
+const CONNECTIONS = { connecting: "CONNECTING", lost: "RECONNECTING", paused: "PAUSED" };
+
 /** What the account is doing, as a kind of state and a word. */
 export function mode(account) {
-  if (live.connection !== "live") return ["warn", live.connection === "lost" ? "RECONNECTING" : "CONNECTING"];
+  if (live.connection !== "live") return ["warn", CONNECTIONS[live.connection]];
   if (!account?.time) return ["quiet", "NO DECISIONS YET"];
   if (account.halted) return ["bad", account.flatten ? "HALTED, FLATTENING" : "HALTED"];
   const age = tradeAge(account);
