@@ -156,7 +156,9 @@ def _since(verdict: Verdict) -> str:
 def _say_difference(difference: Difference) -> None:
     from app.times import format_time  # noqa: PLC0415 - help loads nothing
 
-    click.echo(f"first difference: {difference.name} at {format_time(difference.time)}")
+    # Configuration, for one, has no time.
+    at = f" at {format_time(difference.time)}" if difference.time else ""
+    click.echo(f"first difference: {difference.name}{at}")
     click.echo(f"  stands at  {difference.place or 'nowhere: it is missing'}")
     if difference.field:
         click.echo(f"  field      {difference.field}")

@@ -46,7 +46,7 @@ class Damage:
         """Return the lines that `verify` must print, but for the first one's time."""
         fields = self.expected
         return (
-            f"first difference: {fields['name']} at ",
+            f"first difference: {fields['name']}",
             f"\n  stands at  {fields['place'] or 'nowhere: it is missing'}\n",
             f"\n  field      {fields['field']}\n" if fields["field"] else "",
             f"\n  recorded   {fields['recorded'] or 'nothing'}\n",
