@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.config_sections import Kafka
+from app.core.events import Portfolio
 from app.pipeline import STAGES
 from app.replay.cut import Cut
 from app.replay.explain.archive import Archive
@@ -15,6 +16,12 @@ from app.replay.explain.from_topics import TopicArchive
 from app.replay.sources import snapshots, topics
 from app.replay.sources.entering import Chunks
 from app.replay.sources.topics import Recording
+from app.runtime.codec import decode
+from app.runtime.ports import Place
+
+PORTFOLIO = "portfolio"
+NEWEST = 100
+"""Records at the end of a partition among which the newest decision is looked for."""
 
 
 class Recorded(Protocol):
@@ -26,6 +33,9 @@ class Recorded(Protocol):
         None where there is none: then a replay begins at the beginning. The time is in
         milliseconds since the epoch UTC.
         """
+
+    async def reached(self) -> int | None:
+        """Return the newest decision time of any account, milliseconds since the epoch UTC."""
 
     def entering(self, start: Cut | None, moments: Sequence[int]) -> Chunks:
         """Yield what entered the run, from its beginning or a cut on, split at some moments."""
@@ -50,6 +60,17 @@ class RecordedTopics:
     async def nearest(self, time: int) -> Cut | None:
         """Return the cut of the newest snapshots that lie before a time; see `Recorded`."""
         return await snapshots.nearest(self._recording, STAGES, time)
+
+    async def reached(self) -> int | None:
+        """Return the newest decision time of any account; see `Recorded`."""
+        newest: list[int] = []
+        for number in range(await self._recording.partitions(PORTFOLIO)):
+            place = Place(PORTFOLIO, number)
+            first, end = await self._recording.bounds(place)
+            async for chunk in self._recording.chunks(place, max(first, end - NEWEST), end):
+                records = (decode(stored.value).record for stored in chunk)
+                newest += [each.time for each in records if isinstance(each, Portfolio)]
+        return max(newest, default=None)
 
     def entering(self, start: Cut | None, moments: Sequence[int]) -> Chunks:
         """Yield what entered the run; see `Recorded`."""

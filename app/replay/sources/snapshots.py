@@ -112,10 +112,10 @@ async def _cut(
     chosen = [
         each[-1] for every in found.values() if (each := [s for s in every if s.time <= time])
     ]
-    states = [_state(by_name[snapshot.stage], snapshot) for snapshot in chosen]
+    states = [state_of(by_name[snapshot.stage], snapshot) for snapshot in chosen]
     needs = {(snapshot.stage, snapshot.key): snapshot.needs for snapshot in chosen}
     in_flight: list[Output] = []
-    for (topic, key), ranges in _ranges(stages, states).items():
+    for (topic, key), ranges in ranges_of(stages, states).items():
         start = min(
             (
                 needs[stage.name, key][topic]
@@ -131,7 +131,12 @@ async def _cut(
     return Cut(tuple(states), tuple(in_flight))
 
 
-def _state(stage: Stage, snapshot: Snapshot) -> KeyState:
+def state_of(stage: Stage, snapshot: Snapshot) -> KeyState:
+    """Return the state that a snapshot holds, needing only what entered from outside.
+
+    Raises:
+        LockstepError: It is of another version of the deciding code.
+    """
     if snapshot.version != VERSION:
         raise LockstepError(
             f"{snapshot.name()} was written by version {snapshot.version} of the deciding code, "
@@ -145,20 +150,20 @@ def _state(stage: Stage, snapshot: Snapshot) -> KeyState:
 
 
 @dataclass(frozen=True, slots=True)
-class _Range:
+class Range:
     """Numbers of one sender that were on their way: after `low`, up to `high`."""
 
     low: int
     high: int
 
 
-def _ranges(
+def ranges_of(
     stages: Sequence[Stage], states: Sequence[KeyState]
-) -> dict[tuple[str, str], dict[str, _Range]]:
+) -> dict[tuple[str, str], dict[str, Range]]:
     """Return what was on its way, by topic and key, then by sender."""
     have = {(state.stage, state.key): seen(state.body) for state in states}
     by_name = {stage.name: stage for stage in stages}
-    found: dict[tuple[str, str], dict[str, _Range]] = {}
+    found: dict[tuple[str, str], dict[str, Range]] = {}
     for state in states:
         sender = f"{state.stage}/{state.key}"
         for reader, topic in _links(stages, by_name[state.stage]):
@@ -167,8 +172,8 @@ def _ranges(
                     continue  # risk's reports to its own account, which no stage reads
                 low = have.get((reader.name, key), {}).get(sender, 0)
                 if low < high:
-                    before = found.setdefault((topic, key), {}).get(sender, _Range(low, high))
-                    found[topic, key][sender] = _Range(min(low, before.low), high)
+                    before = found.setdefault((topic, key), {}).get(sender, Range(low, high))
+                    found[topic, key][sender] = Range(min(low, before.low), high)
     return found
 
 
@@ -183,7 +188,7 @@ async def _recorded(
     recording: Recording,
     topic: str,
     key: str,
-    ranges: dict[str, _Range],
+    ranges: dict[str, Range],
     start: int | None,
 ) -> list[Output] | None:
     """Return the recorded outputs of the ranges; none where they are not all there."""
@@ -203,7 +208,7 @@ async def _recorded(
     return None
 
 
-def _is_due(identity: Identity | None, due: dict[str, int], ranges: dict[str, _Range]) -> bool:
+def _is_due(identity: Identity | None, due: dict[str, int], ranges: dict[str, Range]) -> bool:
     """Tell whether a record is the next of its sender that is wanted; then the one after is due."""
     if identity is None or identity.number != due.get(identity.sender):
         return False

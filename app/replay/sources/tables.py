@@ -8,10 +8,10 @@ stands behind it. What stood twice on the topics is stored once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import orjson
@@ -32,13 +32,17 @@ from app.core.events import (
     Trades,
 )
 from app.errors import LockstepError
+from app.replay.cut import Cut, KeyState
 from app.replay.engine import command_offset
 from app.replay.sources.entering import Chunks, Entering, merged_chunks, own_time, split
 from app.runtime.codec import decode
 from app.storage.database import Database
-from app.storage.values import EPOCH
+from app.storage.values import EPOCH, instant
 
 PIECE = 5_000
+
+LATEST = 86_400_000
+"""Milliseconds: no trade that comes later than that changes anything."""
 
 INSTRUMENTS = "SELECT DISTINCT instrument FROM instruments ORDER BY instrument"
 EPOCHS = """
@@ -49,8 +53,14 @@ WHERE i.instrument = $1
 MEMBERSHIPS = "SELECT * FROM memberships WHERE instrument = $1"
 HISTORY = "SELECT * FROM history WHERE instrument = $1 ORDER BY topic_offset, time"
 GAPS = "SELECT * FROM gaps WHERE instrument = $1"
-CLOCKS = "SELECT * FROM clocks WHERE instrument = $1 ORDER BY topic_offset"
-TRADES = "SELECT * FROM trades WHERE instrument = $1 ORDER BY topic_offset, trade_id"
+CLOCKS = """
+SELECT * FROM clocks WHERE instrument = $1 AND topic_offset >= $2 AND time >= $3
+ORDER BY topic_offset
+"""
+TRADES = """
+SELECT * FROM trades WHERE instrument = $1 AND topic_offset >= $2 AND time >= $3
+ORDER BY topic_offset, trade_id
+"""
 COMMANDS = """
 SELECT c.*, (
     SELECT min(s.time) FROM signals s
@@ -62,12 +72,22 @@ Row = Any
 Placed = tuple[int, Record]
 
 
-async def entering(database: Database, moments: Sequence[int] = ()) -> Chunks:
+class Begin(NamedTuple):
+    """From where on an instrument is read."""
+
+    offset: int
+    time: datetime
+
+
+async def entering(
+    database: Database, moments: Sequence[int] = (), start: Cut | None = None
+) -> Chunks:
     """Yield all that entered a run from outside, as the tables have it.
 
     Args:
         database: The tables of one run.
         moments: Records of trades are split at these times, milliseconds since the epoch UTC.
+        start: Where the engine starts that is fed; what its states are past is left out.
 
     Raises:
         LockstepError: The tables are not there, or hold an epoch without its account.
@@ -77,8 +97,14 @@ async def entering(database: Database, moments: Sequence[int] = ()) -> Chunks:
             # One statement may sort all trades there are.
             await connection.execute("SET LOCAL statement_timeout = 0")
             names = [row["instrument"] for row in await connection.fetch(INSTRUMENTS)]
-            lanes: list[Chunks] = [_commands(connection)]
-            lanes += [_lane(connection, name, moments) for name in names]
+            states = start.states if start else ()
+            acted = {state.key: state.time for state in states if state.stage == "portfolio"}
+            begins = _begins(start)
+            lanes: list[Chunks] = [_commands(connection, acted)]
+            lanes += [
+                _lane(connection, name, moments, begins.get(name, Begin(0, EPOCH)))
+                for name in names
+            ]
             async for chunk in merged_chunks(lanes):
                 yield chunk
     except asyncpg.UndefinedTableError as error:
@@ -88,7 +114,23 @@ async def entering(database: Database, moments: Sequence[int] = ()) -> Chunks:
         ) from error
 
 
-async def _commands(connection: asyncpg.Connection) -> Chunks:
+def _begins(start: Cut | None) -> dict[str, Begin]:
+    """Return what the states of a cut need, by instrument."""
+    states = [state for state in (start.states if start else ()) if "trades" in state.needs]
+    found: dict[str, list[KeyState]] = {}
+    for state in states:
+        found.setdefault(state.key, []).append(state)
+    return {
+        name: Begin(
+            min(each.needs["trades"] for each in every),
+            instant(max(min(each.time for each in every) - LATEST, 0)),
+        )
+        for name, every in found.items()
+        if len(every) > 1  # candles and execution both: else it is read from its beginning
+    }
+
+
+async def _commands(connection: asyncpg.Connection, acted: Mapping[str, int]) -> Chunks:
     found = [
         Entering(
             _milliseconds(row["acts"]),
@@ -98,13 +140,15 @@ async def _commands(connection: asyncpg.Connection) -> Chunks:
             command_offset(_milliseconds(row["acts"]), number),
         )
         for number, row in enumerate(await connection.fetch(COMMANDS))
-        if row["acts"] is not None
+        if row["acts"] is not None and _milliseconds(row["acts"]) > acted.get(row["account"], 0)
     ]
     if found:
         yield sorted(found)
 
 
-async def _lane(connection: asyncpg.Connection, name: str, moments: Sequence[int]) -> Chunks:
+async def _lane(
+    connection: asyncpg.Connection, name: str, moments: Sequence[int], begin: Begin
+) -> Chunks:
     """Yield one instrument's records in the order of their offsets."""
     epochs = [(row["topic_offset"], _epoch(row)) for row in await connection.fetch(EPOCHS, name)]
     members = [
@@ -119,9 +163,9 @@ async def _lane(connection: asyncpg.Connection, name: str, moments: Sequence[int
         *[(row["topic_offset"], _gap(row)) for row in await connection.fetch(GAPS, name)],
     ]
     parts = [
-        _few(sorted(few, key=lambda placed: placed[0])),
-        _rows(connection, CLOCKS, name, lambda rows: [_clock(row) for row in rows]),
-        _rows(connection, TRADES, name, lambda rows: [_trades(rows)]),
+        _few(sorted((one for one in few if one[0] >= begin.offset), key=lambda one: one[0])),
+        _rows(connection, CLOCKS, (name, *begin), lambda rows: [_clock(row) for row in rows]),
+        _rows(connection, TRADES, (name, *begin), lambda rows: [_trades(rows)]),
     ]
     time = 0
     async for chunk in merged_chunks([_by_offset(part, name) for part in parts]):
@@ -147,10 +191,13 @@ async def _few(placed: list[Placed]) -> AsyncIterator[list[Placed]]:
 
 
 async def _rows(
-    connection: asyncpg.Connection, query: str, name: str, make: Callable[[list[Row]], list[Record]]
+    connection: asyncpg.Connection,
+    query: str,
+    wanted: tuple[object, ...],
+    make: Callable[[list[Row]], list[Record]],
 ) -> AsyncIterator[list[Placed]]:
     """Yield the records of a table, made of the rows of one offset each."""
-    cursor = await connection.cursor(query, name)
+    cursor = await connection.cursor(query, *wanted)
     rest: list[Row] = []
     while rows := await cursor.fetch(PIECE):
         rows = rest + rows
