@@ -71,8 +71,8 @@ class LocalBackend:
     async def check(self) -> None:
         """Find out now whether it can work: rights, and a schema that our migrations made."""
         with _translated():
-            await migrations.check(self._database)
             await self._databases.require_rights()
+            await migrations.check(self._database)
 
     async def create(self, name: str, moment: Moment) -> Copy:
         """Begin to copy the database as it is now."""
