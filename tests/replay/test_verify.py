@@ -18,7 +18,7 @@ from app.runtime.codec import decode, encode
 from app.runtime.ports import Entry, Place, Stored
 from tests.replay.market import Market
 from tests.replay.test_ring import COMMANDS, INTERVALS, play
-from tests.simulation.world import SimulatedLog
+from tests.simulation.log import SimulatedLog
 
 TOPICS = ("trades", "candles", "signals", "portfolio", "allocations", "orders", "risk", "fills")
 COUNTS = dict.fromkeys(TOPICS, 2)

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from app.errors import UnreachableError
 from app.runtime.kafka import KafkaLog
 from app.runtime.ports import Entry, Log, Place, Stored
-from tests.simulation.world import SimulatedLog
+from tests.simulation.log import SimulatedLog
 
 COUNTS = {"first": 2, "second": 3}
 

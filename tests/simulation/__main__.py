@@ -9,10 +9,9 @@ import time
 
 from tests.simulation.campaign import Campaign, explore
 from tests.simulation.explore import Outcome, run_seed
-from tests.simulation.points import POINTS
+from tests.simulation.points import FREEZE, KILL, POINTS
 from tests.simulation.rules import COVERED, REMOVED, objecting, without
 from tests.simulation.tape import shrink
-from tests.simulation.world import FREEZE, KILL
 
 PROGRESS_SECONDS = 10.0
 INTERRUPTED = 130

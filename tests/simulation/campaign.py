@@ -11,13 +11,16 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.simulation.explore import run_seed
+from tests.simulation.faults import GO
 from tests.simulation.points import CELLS
-from tests.simulation.world import GO
 
 CHUNK = 50
 TWICE_EVERY = 20
 AHEAD = 6
 """Pieces of work handed to each process at a time, so that none waits for another."""
+RENEW_EVERY = 20
+"""Chunks for each process after which a new one takes its place: what is frozen for ever in a
+schedule is never let go of by Python, and would fill the memory in a long campaign."""
 
 
 @dataclass(slots=True)
@@ -132,6 +135,8 @@ def _results(pools: list[ProcessPoolExecutor], chunks: list[tuple[int, int]]) ->
     """Yield what chunks came through, in their order: what was yielded needs no second run."""
     waiting: deque[Future[Campaign]] = deque()
     for number, (start, count) in enumerate(chunks):
+        if number and number % (RENEW_EVERY * len(pools)) == 0:
+            _renew(pools)
         twice = [seed for seed in range(start, start + count) if seed % TWICE_EVERY == 0]
         waiting.append(pools[number % len(pools)].submit(run_seeds, start, count))
         waiting.append(pools[(number + 1) % len(pools)].submit(run_again, twice))
@@ -139,6 +144,13 @@ def _results(pools: list[ProcessPoolExecutor], chunks: list[tuple[int, int]]) ->
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def _renew(pools: list[ProcessPoolExecutor]) -> None:
+    """Put new processes in the place of those that end with what they have to do."""
+    for number, pool in enumerate(pools):
+        pool.shutdown(wait=False)
+        pools[number] = _pool(number)
 
 
 def _ignore_interrupts() -> None:

@@ -13,10 +13,12 @@ from app.runtime import partition as partition_module
 from app.runtime import sink as sink_module
 from app.runtime.codec import decode
 from tests.simulation import ring, toys
+from tests.simulation.faults import Faults
 from tests.simulation.oracle import DatabaseOracle, objections, remembered
+from tests.simulation.parts import ObjectionError, Parts, Scenario, Tally
 from tests.simulation.points import CELLS
 from tests.simulation.tape import Tape
-from tests.simulation.world import Faults, ObjectionError, Parts, Scenario, Tally, World
+from tests.simulation.world import World
 
 # Neither shares a factor with the number of cells, so that every cell meets every scenario.
 RING_EVERY = 7

@@ -20,8 +20,9 @@ from app.storage.tables import TABLES
 from app.storage.values import Row
 from tests.replay.market import INTERVAL
 from tests.simulation import ring, toys
+from tests.simulation.parts import ObjectionError
 from tests.simulation.states import newest_states
-from tests.simulation.world import ObjectionError, World
+from tests.simulation.world import World
 
 LOST = "was lost"
 

@@ -39,7 +39,7 @@ from tests.replay.market import (
     end,
     joining,
 )
-from tests.simulation.world import Scenario
+from tests.simulation.parts import Scenario
 
 MIDNIGHT = 1_570_752_000_000
 START = MIDNIGHT - 2 * INTERVAL

@@ -13,9 +13,11 @@ from app.runtime.ports import Place
 from app.runtime.stage import LostInputError
 from tests.simulation import ring, toys
 from tests.simulation.explore import no_collection, shortened
+from tests.simulation.faults import Faults, StepError
 from tests.simulation.oracle import LOST, DatabaseOracle, expected, objections, of_topics
+from tests.simulation.parts import Scenario
 from tests.simulation.tape import Tape
-from tests.simulation.world import Faults, Scenario, StepError, World
+from tests.simulation.world import World
 
 CLOCKS = 10
 SEEDS = 12

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.database import APPLIED, SENT
+from tests.simulation.faults import Faults
 from tests.simulation.log import Point
+from tests.simulation.parts import ObjectionError
 from tests.simulation.points import POINTS
 from tests.simulation.tape import Tape
 from tests.simulation.toys import scenario
-from tests.simulation.world import Faults, ObjectionError, World
+from tests.simulation.world import World
 
 APP = Path(__file__).parents[2] / "app"
 

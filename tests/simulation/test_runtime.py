@@ -8,9 +8,10 @@ from app.core.events import Resumed
 from app.runtime.codec import decode
 from tests.simulation import toys
 from tests.simulation.explore import Outcome, run
+from tests.simulation.faults import GO, Faults, Plan
 from tests.simulation.oracle import expected_toys
+from tests.simulation.points import FREEZE, KILL
 from tests.simulation.tape import Tape
-from tests.simulation.world import FREEZE, GO, KILL, Faults, Plan
 
 CLOCKS = 2
 

@@ -9,7 +9,7 @@ from app.core.events import Booked, Clock, Inbound, Message, Output, Resumed
 from app.core.flow import Holds, Inbox, Outbox, Stage
 from app.runtime.codec import encode
 from app.runtime.ports import Entry
-from tests.simulation.world import Scenario
+from tests.simulation.parts import Scenario
 
 ACCOUNTS = ("left", "right")
 INSTRUMENTS = ("A:X", "A:Y", "A:Z")
