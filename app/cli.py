@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from app.errors import BUG, FAILED, INTERRUPTED, TERMINATED, LockstepError
+from app.errors import BUG, FAILED, INTERRUPTED, TERMINATED, UNREACHABLE, LockstepError
 
 COMMANDS = {
     "up": ("app.commands.stack:up", "Start Kafka and TimescaleDB on this machine."),
@@ -204,8 +204,21 @@ def _sentence(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, OSError):
         return f"{error}.", FAILED
+    if _is_of_broker(error):
+        advice = "see with `lockstep status` that it is up, then run this again."
+        return f"the broker stopped answering ({str(error).rstrip('.')}): {advice}", UNREACHABLE
     what = f"{type(error).__name__}: {error}"
     return f"{what}. This is a bug: run it again with {TRACEBACK}=1 and report what it prints.", BUG
+
+
+def _is_of_broker(error: BaseException | None) -> bool:
+    """Return whether Kafka's client raised it, or what led to it, and may do better next time."""
+    errors = sys.modules.get("aiokafka.errors")  # whoever never loaded it has met none
+    while errors is not None and error is not None:
+        if isinstance(error, errors.KafkaError):
+            return bool(error.retriable or isinstance(error, errors.KafkaTimeoutError))
+        error = error.__cause__
+    return False
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

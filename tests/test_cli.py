@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from click.testing import CliRunner
 
 from app import cli
@@ -139,6 +140,22 @@ ERRORS = [
         OSError(28, "No space left on device"),
         FAILED,
         "Error: [Errno 28] No space left on device.\n",
+    ),
+    (
+        KafkaTimeoutError("no answer in 40 s."),
+        UNREACHABLE,
+        (
+            "Error: the broker stopped answering (KafkaTimeoutError: no answer in 40 s): see "
+            "with `lockstep status` that it is up, then run this again.\n"
+        ),
+    ),
+    (
+        MessageSizeTooLargeError("2 MB"),
+        BUG,
+        (
+            "Error: MessageSizeTooLargeError: [Error 10] MessageSizeTooLargeError: 2 MB. This is a "
+            "bug: run it again with LOCKSTEP_TRACEBACK=1 and report what it prints.\n"
+        ),
     ),
     (click.ClickException("a sentence."), FAILED, "Error: a sentence.\n"),
     (click.Abort(), INTERRUPTED, "Interrupted.\n"),
