@@ -16,12 +16,18 @@ from app.errors import BugError, ConfigurationError, LockstepError
 GRACE_SECONDS = 2
 
 
-class _Server(uvicorn.Server):
-    """A server that lets its streams end before it waits for them."""
+class Server(uvicorn.Server):
+    """A server that lets its streams end before it waits for them.
 
-    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
+    Attributes:
+        bugs: Not empty when something in the background ended that never should.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, ending: Callable[[], None], bugs: list[bool]
+    ) -> None:
         super().__init__(config)
-        self._ending = ending
+        self._ending, self.bugs = ending, bugs
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then the rest."""
@@ -39,6 +45,7 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
     Raises:
         ConfigurationError: It may not listen there without a password.
         LockstepError: It can't listen there.
+        BugError: Something in the background ended that never should.
     """
     dashboard = settings.dashboard
     password = dashboard.password.get_secret_value() if dashboard.password else ""
@@ -55,7 +62,10 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
             if password
             else f"the dashboard is at {place}/login?token={token}"
         )
-        _run(settings, password or token, listening, linked=not password)
+        running = server(settings, password or token, linked=not password)
+        running.run([listening])
+    if running.bugs:
+        raise BugError("following the topics failed: its log has more.")
 
 
 def is_loopback(host: str) -> bool:
@@ -68,16 +78,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _run(settings: Settings, secret: str, listening: socket.socket, *, linked: bool) -> None:
+def server(settings: Settings, secret: str, *, linked: bool) -> Server:
+    """Return a server that has yet to run.
+
+    Args:
+        settings: Of the installation.
+        secret: The password, or the token of the printed link.
+        linked: Which of them it is.
+    """
     bugs: list[bool] = []
 
     def failed() -> None:
         bugs.append(True)
-        server.should_exit = True
+        made.should_exit = True
 
-    made = application(settings, secret, linked=linked, failed=failed)
+    dashboard = application(settings, secret, linked=linked, failed=failed)
     config = uvicorn.Config(
-        made,
+        dashboard,
         log_config=None,
         access_log=False,  # a link's token stands in an address
         proxy_headers=False,  # who gives a command is told by the connection, not by a header
@@ -85,11 +102,8 @@ def _run(settings: Settings, secret: str, listening: socket.socket, *, linked: b
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="none",
     )
-    live = made.state.services.live
-    server = _Server(config, live.pulse.close)
-    server.run([listening])
-    if bugs:
-        raise BugError("following the topics failed: its log has more.")
+    made = Server(config, dashboard.state.services.live.pulse.close, bugs)
+    return made
 
 
 def _listening(host: str, port: int) -> socket.socket:
