@@ -86,14 +86,6 @@ export function s(name, attributes, ...children) {
   return element;
 }
 
-/** Adopt an SVG document made by the server; scripts in it would not run and are not kept. */
-export function adopt(text) {
-  const parsed = new DOMParser().parseFromString(text, "image/svg+xml");
-  const root = parsed.documentElement;
-  if (root.nodeName !== "svg" || parsed.querySelector("parsererror, script, foreignObject")) return null;
-  return document.importNode(root, true);
-}
-
 const frames = new Set();
 let requested = 0;
 

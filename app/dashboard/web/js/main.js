@@ -7,6 +7,8 @@ import { follow, open } from "./router.js";
 import { strips } from "./parts/strips.js";
 import { failure } from "./parts/states.js";
 
+const AGAIN = 3000; // ms
+
 const NAV = [
   ["/", "Overview"],
   ["/instruments", "Instruments"],
@@ -38,12 +40,7 @@ async function begin() {
     stop();
     location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`);
   });
-  try {
-    await start();
-  } catch (error) {
-    fill(main, failure(error, () => location.reload()));
-    return;
-  }
+  await started(main);
   strips();
   await open();
   let due = false;
@@ -55,6 +52,19 @@ async function begin() {
       open();
     }, 200);
   });
+}
+
+/** Load what is known; while that can't be had, say why and ask again. */
+async function started(main) {
+  for (;;) {
+    try {
+      return await start();
+    } catch (error) {
+      if (error.status === 401) return new Promise(() => {}); // the page for signing in is on its way
+      fill(main, failure(error, () => location.reload()));
+      await new Promise((done) => setTimeout(done, AGAIN));
+    }
+  }
 }
 
 function head() {

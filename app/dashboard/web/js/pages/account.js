@@ -1,14 +1,14 @@
 // One account: what it holds, what it ordered, what came of it, what was refused, and how it did.
 
 import { append, fill, h, update } from "../dom.js";
-import { dated, exact, Money, share, time, way } from "../format.js";
+import { dated, exact, Money, share, short, time, way } from "../format.js";
 import { live } from "../live.js";
 import { go, note } from "../router.js";
 import { account as chosen, choose } from "../parts/choice.js";
 import { named, state, tile } from "../parts/bits.js";
 import * as columns from "../parts/columns.js";
 import { Listing } from "../parts/listing.js";
-import { empty } from "../parts/states.js";
+import { empty, loading } from "../parts/states.js";
 import { Table } from "../parts/table.js";
 import { Curve } from "../charts/curve.js";
 import { fills as fillColumns } from "../parts/columns.js";
@@ -39,12 +39,12 @@ class Page {
   constructor(main, scope, name, tab) {
     Object.assign(this, { scope, name });
     this.tiles = h("dl.tiles");
-    this.chart = h("div");
+    this.chart = h("div.roomful", null, loading("the equity"));
     this.body = h("div", { id: "tab", role: "tabpanel" });
     this.tabs = h("div.group", { role: "tablist", "aria-label": "Parts of the account" }, TABS.map(([id, words]) => h("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": "tab", onclick: () => this.show(id) }, words)));
     this.tabs.addEventListener("keydown", (event) => this.key(event));
     main.append(
-      h("div.page-head", null, h("h1", null, name), this.picker(), h("span.note", null, `${this.account.instruments?.map(columns.shortly).join(", ") ?? ""}`)),
+      h("div.page-head", null, h("h1", null, name), this.picker(), h("span.note", null, `${this.account.instruments?.map(short).join(", ") ?? ""}`)),
       h("section.card", { "aria-label": "Figures" }, this.tiles, this.chart),
       h("section.card", null, h("div.toolbar", null, this.tabs), this.body),
     );

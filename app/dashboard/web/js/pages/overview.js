@@ -5,7 +5,7 @@ import { ago, count, dated, duration, exact, Money, share, short, time } from ".
 import { live, now } from "../live.js";
 import { account as accountLink, explain, instrument, meter, named, place, state, tile } from "../parts/bits.js";
 import { controls } from "../parts/controls.js";
-import { empty } from "../parts/states.js";
+import { empty, loading } from "../parts/states.js";
 import { limit } from "../parts/columns.js";
 import { Curve } from "../charts/curve.js";
 
@@ -74,7 +74,7 @@ class Card {
     this.reason = h("p.bad");
     this.tiles = h("dl.tiles");
     this.limits = h("dl.limits");
-    this.chart = h("div");
+    this.chart = h("div.roomful", null, loading("the equity"));
     this.positions = h("div");
     this.element = h(
       "section.card",
@@ -229,5 +229,5 @@ const EVENTS = {
 };
 
 function eventLine(event) {
-  return h("li", null, time(event.time, dated), EVENTS[event.kind]?.(event) ?? event.kind, h("span", null, explain(event.id), " ", place(event)), h("span.why", null, event.reason));
+  return h("li", null, time(event.time, dated), EVENTS[event.kind]?.(event) ?? event.kind, h("span", null, explain(event.id, "why"), " ", place(event)), h("span.why", null, event.reason));
 }

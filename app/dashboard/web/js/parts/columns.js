@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { meaning } from "../definitions.js";
-import { at, count, exact, Money, real, short, stamp } from "../format.js";
+import { at, count, exact, Money, real, stamp } from "../format.js";
 import { live } from "../live.js";
 import { account, explain, instrument, place, side, view } from "./bits.js";
 
@@ -125,5 +125,3 @@ export function revisions() {
     where,
   ];
 }
-
-export const shortly = short;
