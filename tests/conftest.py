@@ -1,11 +1,16 @@
-"""The tests that were found enter; in a run of several processes the longest files leave first."""
+"""Found tests enter; in which order, and which of several processes runs them, leaves."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
+
+SHARED = ("tests/browser/",)
+"""Folders whose files share what is costly to start."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -22,3 +27,17 @@ def _claimed(item: pytest.Item) -> int:
     """Return the seconds that a test claims for itself; 0 where the usual limit suffices."""
     mark = item.get_closest_marker("timeout")
     return int(mark.args[0]) if mark else 0
+
+
+class ByFile(LoadFileScheduling):
+    """Gives one process all tests of a file, or of a folder where files share something."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return next((folder for folder in SHARED if file.startswith(folder)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Let files go where there is room, in their order."""
+    return ByFile(config, log)

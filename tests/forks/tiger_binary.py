@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -23,13 +24,19 @@ def built() -> tuple[Path | None, str]:
         return program, ""
     if shutil.which("go") is None:
         return None, f"needs the tiger CLI {VERSION}, which is built with Go (1.25.5 or newer)"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with program.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes, and one builds
+        return (program, "") if program.exists() else _built(program)
+
+
+def _built(program: Path) -> tuple[Path | None, str]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             _build(Path(folder))
         except (OSError, subprocess.SubprocessError) as error:
             said = getattr(error, "stderr", None) or error
             return None, f"the tiger CLI {VERSION} could not be built: {said}"
-        program.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(folder) / "tiger", program.with_suffix(".new"))
         program.with_suffix(".new").rename(program)
     return program, ""
