@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
+
+# Machines differ in speed; what a property test may not depend on is the time it takes.
+settings.register_profile(
+    "lockstep", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("lockstep")
 
 SHARED = ("tests/browser/",)
 """Folders whose files share what is costly to start."""

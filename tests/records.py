@@ -6,16 +6,11 @@ import base64
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from app.core import events
 from app.core.events import Identity, Message, Record
 from app.core.events.checks import LARGEST_ID, LATEST_TIME
-
-# Machines differ in speed; what a property test may not depend on is the time it takes.
-settings.register_profile("lockstep", deadline=None, max_examples=60)
-settings.load_profile("lockstep")
 
 ALPHABET = "ABCxyz019:_.-"
 KEYS = st.builds(
