@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import uuid
@@ -17,6 +18,7 @@ from app.runtime.ports import Entry, Log, Place, Stored
 from tests.simulation.log import SimulatedLog
 
 COUNTS = {"first": 2, "second": 3}
+PATIENCE = 120.0
 
 
 class Undisturbed:
@@ -59,6 +61,11 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     await admin.create_topics([NewTopic(prefix + n, count, 1) for n, count in COUNTS.items()])
+    async with asyncio.timeout(PATIENCE):  # a broker may know of a topic later than it says so
+        unknown = {prefix + name for name in COUNTS}
+        while unknown:
+            await asyncio.sleep(0.02)  # it can't be asked to say when
+            unknown -= set(await admin.list_topics())
     real = KafkaLog(bootstrap, prefix)
     await real.start()
     yield real
