@@ -24,7 +24,6 @@ TEXT_OF_QUERIES = {
     "app/replay/explain/from_tables.py": "our tables' and columns' names, and numbered parameters",
     "app/replay/sources/tables.py": "constants, chosen by what is asked for",
     "app/forks/local_databases.py": "what the server itself put together and quoted, by format()",
-    "app/forks/local_tables.py": "names and times from the server's own catalogue",
     "app/demo/sweep.py": "a schema's name that matched letters, digits and underscores",
 }
 """Where the text of a query is not a constant, and what it holds instead."""

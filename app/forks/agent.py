@@ -106,6 +106,8 @@ class ForkAgent:
             BackendError: No copy could be made; the sentence says why.
         """
         await self.backend.check()
+        for sentence in await self.sweep():
+            tell(sentence)
         await self._require_room(None)
         life = await self._request(at, ttl, detail)
         tell(f"{life.fork_id} was asked for")
@@ -118,6 +120,12 @@ class ForkAgent:
         except BaseException as error:  # an interrupt, too, must not leave it to its end
             await asyncio.shield(self._abandon(life, error))
             raise
+
+    async def sweep(self) -> list[str]:
+        """Finish or delete what nobody ended; return a sentence for each thing that was done."""
+        from app.forks.sweep import Sweep  # noqa: PLC0415 - it is made of what is here
+
+        return await Sweep(self).run()
 
     async def connect(self, fork_id: str) -> DatabaseSettings:
         """Return how to reach a fork's copy.

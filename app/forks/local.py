@@ -27,7 +27,7 @@ from app.forks.backend import (
     Phase,
 )
 from app.forks.local_databases import Databases
-from app.forks.local_tables import READERS, copy_all
+from app.forks.local_tables import copy_all
 from app.forks.pace import Pace
 from app.storage import migrations
 from app.storage.database import Database, DatabaseSettings
@@ -58,8 +58,9 @@ class LocalBackend:
     ) -> None:
         self._like = settings
         self._pace = pace
-        patient = dataclasses.replace(settings, pool_min=0, statement_timeout=LONGEST)
-        self._database = Database(dataclasses.replace(patient, pool_max=READERS + 4))
+        # One reads, one says that it does, and one looks; each copy that is made takes two.
+        patient = dataclasses.replace(settings, pool_min=0, pool_max=8, statement_timeout=LONGEST)
+        self._database = Database(patient)
         self._databases = Databases(self._database, self.source, prefix)
         self._making: dict[str, asyncio.Task[None]] = {}
 

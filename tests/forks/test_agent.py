@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app.core.events import ForkStep
@@ -280,7 +281,7 @@ async def run(world: World, what: str, effects: int | None) -> None:
         pass
 
 
-@settings(max_examples=300)
+@hypothesis_settings(max_examples=200, deadline=None)
 @given(ACTS)
 def test_whatever_crashes_no_orphan_stays_and_nothing_foreign_goes(
     acts: list[tuple[str, object]],
