@@ -11,7 +11,7 @@ from app.pipeline import EDGES, STAGES
 from app.storage.database import Database
 from app.times import format_time
 from tests.integration.worker import Installation, Worker, installed
-from tests.proof.acts import assigned
+from tests.proof.acts import assigned, end
 from tests.proof.market import DAY_MS, Days
 from tests.proof.processes import lockstep, peak_of
 from tests.proof.protocol import Protocol
@@ -127,7 +127,7 @@ class Work:
     async def _again(self, number: signal.Signals, wanted: int) -> None:
         worker = self._workers.pop(0)
         peak = peak_of(worker.process.pid)
-        code = await worker.end(number)
+        code = await end(worker, number)
         await self._start()
         self._protocol.holds(
             f"a worker ended with {code} by {number.name}, having taken at most {peak:.0f} MiB; "
@@ -156,7 +156,7 @@ class Work:
         )
         for worker in self._workers:
             peak = peak_of(worker.process.pid)
-            code = await worker.end(signal.SIGTERM)
+            code = await end(worker, signal.SIGTERM)
             self._protocol.holds(
                 f"a worker took at most {peak:.0f} MiB and ended with {code}", holds=code == 0
             )

@@ -11,8 +11,8 @@ from pathlib import Path
 from app.market.exchange import SyntheticMarket
 from app.times import format_time
 from tests.integration.proof import equals_its_replay, fills_the_tables
-from tests.integration.worker import DAY, MINUTE, Installation, installed
-from tests.proof.acts import ACTS, EXPECTED, PATIENCE, Run, assigned, ids
+from tests.integration.worker import DAY, MINUTE, Installation, installed, paced
+from tests.proof.acts import ACTS, EXPECTED, PATIENCE, Run, assigned, end, ids
 from tests.proof.damage import accounts_of, copied, damages, named
 from tests.proof.protocol import Protocol
 from tests.proof.site import SYMBOLS, Exchange, configuration, decided, rests, settings, until
@@ -65,9 +65,9 @@ async def _make(wanted: Wanted, installation: Installation, protocol: Protocol) 
         worker = await installation.start()
         await assigned(worker)
         run = Run(installation, play, worker, random.Random(wanted.seed))
-        await until(lambda: decided(installation), "the first decision", PATIENCE)
-        await _act(run, wanted, protocol)
-        play.clock.hold()
+        async with paced(installation, play):
+            await until(lambda: decided(installation), "the first decision", PATIENCE)
+            await _act(run, wanted, protocol)
         await rests(installation, PATIENCE)
         minutes = (await decided(installation) - START) / MINUTE
         protocol.holds(
@@ -76,7 +76,7 @@ async def _make(wanted: Wanted, installation: Installation, protocol: Protocol) 
             holds=minutes >= wanted.minutes,
         )
         await _happened(run, protocol)
-        code = await run.worker.end(signal.SIGTERM)
+        code = await end(run.worker, signal.SIGTERM)
         protocol.holds("the worker ends with 0 at last", holds=code == 0)
 
 

@@ -39,8 +39,8 @@ def configuration(momentum: str, macd: str, order: int, slippage: str = "1") -> 
         slippage: Of both accounts, in ticks.
     """
     return f"""
-market: {{patience: 5s, stale_after: 3s, history_count: 60}}
-kafka: {{session_timeout: 6s}}
+market: {{patience: 10s, history_count: 60}}
+kafka: {{session_timeout: 10s}}
 accounts:
   paper:
     quote: USDT

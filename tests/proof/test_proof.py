@@ -47,6 +47,7 @@ def with_slippage(account: Account) -> Account:
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(900)
 async def test_a_byte_a_candle_and_a_parameter_are_named_exactly(
     installation: Installation, tmp_path: Path
 ) -> None:
