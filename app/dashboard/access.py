@@ -7,7 +7,6 @@ import secrets
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 COOKIE = "lockstep_session"
 SESSION_SECONDS = 30 * 86_400
@@ -21,11 +20,16 @@ Timer = Callable[[], float]
 """Returns seconds that only go on."""
 
 
-@dataclass(frozen=True, slots=True)
 class TooManyTriesError(Exception):
-    """So many wrong secrets were shown that none is looked at for a while."""
+    """So many wrong secrets were shown that none is looked at for a while.
 
-    seconds: int
+    Attributes:
+        seconds: For how long.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class Attempts:
