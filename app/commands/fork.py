@@ -162,10 +162,10 @@ async def _measured(asked: Request) -> WhatIf:
     with Meter("fork", "records", None) as meter:
 
         async def watch(count: int, moment: int) -> None:
-            meter.tell(count, f"fork {format_time(moment)[:19]}")
+            meter.tell(count, f"fork {format_time(moment)[:16] if moment else ''}".rstrip())
 
         return await whatif(
-            asked, watch, lambda done: meter.tell(done, f"fork, of {len(asked.variants)} variants")
+            asked, watch, lambda done: _say(f"{done} of {len(asked.variants)} variants are done")
         )
 
 

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from app.core.events import Gap
-from app.core.metrics import RunRecordsError, Summary, measure
+from app.core.metrics import RunRecords, Summary, measure
 from app.core.metrics.figure import Figures
 from app.errors import LockstepError
 from app.forks.whatif_archive import Beside, placeless
@@ -175,14 +175,7 @@ def _feed(runs: Sequence[_Run], one: Entering) -> None:
 
 
 async def _outcome(batch: Batch, recorded: Recorded, run_: _Run) -> Outcome:
-    try:
-        summary = measure(run_.watch.records)
-    except RunRecordsError as error:
-        end = "the end of what is recorded" if batch.until is None else format_time(batch.until)
-        raise LockstepError(
-            f"nothing was decided between {format_time(batch.point.decision)} and {end}: name an "
-            f"earlier moment, or a later end."
-        ) from error
+    summary = _measured(batch, run_.watch.records)
     partings = [await _parting(batch, recorded, run_, each) for each in run_.watch.differences()]
     return Outcome(
         run_.variant,
@@ -192,6 +185,19 @@ async def _outcome(batch: Batch, recorded: Recorded, run_: _Run) -> Outcome:
         tuple(partings),
         tuple(note for each in run_.changes for note in _notes(batch.point, each)),
     )
+
+
+def _measured(batch: Batch, records: RunRecords) -> Summary:
+    """Return the figures of the accounts that have decided something; some had left before."""
+    deciding = {name: each for name, each in records.accounts.items() if each.start is not None}
+    if not deciding:
+        end = "the end of what is recorded" if batch.until is None else format_time(batch.until)
+        raise LockstepError(
+            f"nothing was decided between {format_time(batch.point.decision)} and {end}: name an "
+            f"earlier moment, or a later end."
+        )
+    records.accounts = deciding
+    return measure(records)
 
 
 async def _parting(batch: Batch, recorded: Recorded, run_: _Run, found: Difference) -> Parting:
@@ -222,15 +228,12 @@ def _notes(point: Point, change: Change) -> list[str]:
     name, notes = change.account.name, []
     for strategy in change.anew:
         seen, wanted = known(point, change, strategy)
-        short = "" if seen >= wanted else f" of the {wanted} it wants, so it may not be ready yet"
+        short = "" if seen >= wanted else f"; it wants {wanted} to settle"
         notes.append(
             f"{name}: {strategy} was begun anew on the {seen} candles before "
             f"{format_time(point.decision)}{short}."
         )
-    kept = ", ".join(change.kept)
-    rest = f"{kept} went on with all they knew; " if kept else ""
-    notes.append(
-        f"{name}: {rest}cash, positions, open orders, targets, limits and halts are those of "
-        f"{format_time(point.time)}."
-    )
+    state = [f"what {each} knew" for each in change.kept]
+    kept = ", ".join([*state, "cash", "positions", "open orders", "targets", "limits"])
+    notes.append(f"{name}: it keeps {kept} and halts as of {format_time(point.time)}.")
     return notes

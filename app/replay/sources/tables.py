@@ -41,6 +41,9 @@ from app.storage.values import EPOCH, instant
 
 PIECE = 5_000
 
+LONGEST = 86_400.0
+"""Seconds until an answer is given up."""
+
 LATEST = 86_400_000
 """Milliseconds: no trade that comes later than that changes anything."""
 
@@ -94,8 +97,10 @@ async def entering(
     """
     try:
         async with database.transaction("repeatable_read") as connection:
-            # One statement may sort all trades there are.
+            # One statement may sort all trades there are, and of a quiet market what one fetch
+            # brings may be decided on for longer than any other transaction may be idle.
             await connection.execute("SET LOCAL statement_timeout = 0")
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             names = [row["instrument"] for row in await connection.fetch(INSTRUMENTS)]
             states = start.states if start else ()
             acted = {state.key: state.time for state in states if state.stage == "portfolio"}
@@ -197,9 +202,9 @@ async def _rows(
     make: Callable[[list[Row]], list[Record]],
 ) -> AsyncIterator[list[Placed]]:
     """Yield the records of a table, made of the rows of one offset each."""
-    cursor = await connection.cursor(query, *wanted)
+    cursor = await connection.cursor(query, *wanted, timeout=LONGEST)
     rest: list[Row] = []
-    while rows := await cursor.fetch(PIECE):
+    while rows := await cursor.fetch(PIECE, timeout=LONGEST):
         rows = rest + rows
         # The last offset's rows may go on in the next piece.
         last = rows[-1]["topic_offset"]
