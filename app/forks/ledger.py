@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 from app.core.events import Fork, Message
+from app.errors import LockstepError
 from app.forks.lives import Life, fold
-from app.runtime.codec import decode, encode
-from app.runtime.ports import Entry, Log, Place
+from app.runtime.codec import DecodeError, decode, encode
+from app.runtime.ports import Entry, Log, Place, Stored
 
 TOPIC = "forks"
 PLACE = Place(TOPIC, 0)
@@ -18,6 +19,10 @@ PLACE = Place(TOPIC, 0)
 def wall_clock() -> int:
     """Return the time, milliseconds since the epoch UTC."""
     return time.time_ns() // 1_000_000
+
+
+class LedgerError(LockstepError):
+    """The records of forks could not be written or read."""
 
 
 class Ledger:
@@ -35,12 +40,32 @@ class Ledger:
         """Append a step; on return no crash can lose it.
 
         Raises:
-            AppendError: It could not be appended.
+            LedgerError: It could not be appended.
         """
-        await self._log.append([Entry(TOPIC, step.fork_id.encode(), encode(Message(step)))])
+        try:
+            await self._log.append([Entry(TOPIC, step.fork_id.encode(), encode(Message(step)))])
+        except RuntimeError as error:
+            raise LedgerError(
+                f"it could not be written down that fork {step.fork_id} is {step.step} ({error}): "
+                f"once the broker is well, `lockstep fork sweep` brings the fork to its end."
+            ) from error
 
     async def lives(self) -> dict[str, Life]:
-        """Return the life of every fork, by its id, in the order in which they were asked for."""
+        """Return the life of every fork, by its id, in the order in which they were asked for.
+
+        Raises:
+            LedgerError: A record there can't be read.
+        """
         stored = await self._log.read(PLACE)
-        records = (decode(item.value).record for item in stored)
-        return fold(record for record in records if isinstance(record, Fork))
+        return fold(filter(None, map(_step, stored)))
+
+
+def _step(stored: Stored) -> Fork | None:
+    try:
+        record = decode(stored.value).record
+    except DecodeError as error:
+        raise LedgerError(
+            f"{TOPIC}/{stored.partition}/{stored.offset} could not be read ({error}): only "
+            f"lockstep may write there; look at it with `lockstep topics read {TOPIC}`."
+        ) from error
+    return record if isinstance(record, Fork) else None

@@ -73,14 +73,9 @@ class Databases:
     async def making(self, name: str) -> AsyncIterator[None]:
         """Let everybody see, until the end of this process at most, that a copy is being made."""
         async with self._database.connection() as connection:
+            # It goes with the connection, and the pool takes it off one that it gets back.
             await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", name)
-            try:
-                yield
-            finally:
-                if not connection.is_closed():
-                    await connection.execute(
-                        "SELECT pg_advisory_unlock(hashtextextended($1, 0))", name
-                    )
+            yield
 
     async def create(self, name: str) -> None:
         """Make an empty database that says what it is.

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from app.core.events import ForkStep
 from app.forks.agent import ForkAgent, ForkError, Rules
 from app.forks.backend import BackendUnavailableError, Copy, CopyFailedError, GuardError, Phase
-from app.forks.ledger import Ledger
+from app.forks.ledger import Ledger, LedgerError
 from app.forks.sweep import Sweep
 from app.runtime.codec import decode
+from app.runtime.kafka import AppendError
+from app.runtime.ports import Stored
 from tests.forks.memory import SOURCE, Killed, MemoryBackend, MemoryLog, Process, World
 
 S = ForkStep
@@ -62,6 +64,27 @@ async def test_the_request_stands_before_anything_is_made() -> None:
     with pytest.raises(Killed):
         await agent(world, effects=3).create()  # check, and the append
     assert len(world.entries) == 1
+    assert world.copies == {}
+
+
+async def test_a_record_that_can_not_be_read_is_named() -> None:
+    world = World()
+    life = await agent(world).create()
+    world.entries.append(Stored("forks", 0, 3, b"fm-1", b"garbage"))
+    with pytest.raises(LedgerError, match="forks/0/3 could not be read"):
+        await agent(world).fork(life.fork_id)
+
+
+async def test_a_request_that_can_not_be_written_down_makes_nothing() -> None:
+    world = World()
+    ours = agent(world)
+
+    async def refusing(_: object) -> list[int]:
+        raise AppendError("the broker is away")
+
+    ours.ledger._log.append = refusing  # type: ignore[method-assign, assignment]
+    with pytest.raises(LedgerError, match=r"is requested .*the broker is away"):
+        await ours.create()
     assert world.copies == {}
 
 

@@ -197,9 +197,10 @@ async def test_half_a_copy_of_a_killed_maker_is_seen_and_deleted(
 
 
 async def test_a_copy_that_can_not_be_filled_is_said_and_not_taken_for_one(
-    database: Database, backend: LocalBackend, prefix: str
+    settings: DatabaseSettings, admin: asyncpg.Connection, backend: LocalBackend, prefix: str
 ) -> None:
-    await database.execute("CREATE TABLE surplus (number int)")  # no migration makes it
+    await admin.execute(f"CREATE SCHEMA {settings.schema}")
+    await admin.execute("CREATE TABLE surplus (number int)")  # no migration makes it
     copy = await backend.create(f"{prefix}1", NOW)
     with pytest.raises(CopyFailedError, match=r"failed: .*surplus"):
         await backend.wait(copy, PATIENT)
