@@ -167,6 +167,8 @@ async def served(settings: Settings, secret: str = SECRET) -> AsyncIterator[str]
     running = server(settings, secret, linked=False)
     running.config.lifespan = "on"
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        # Small, so that who takes nothing is soon noticed.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
         task = asyncio.create_task(running._serve([listening]))
         try:
             while not running.started:

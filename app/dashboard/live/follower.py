@@ -82,6 +82,7 @@ class Follower:
         self.last_of_topic: dict[str, int] = {}
         self.last_of_stage: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
+        self._unseen = 0
         self.undecodable = 0
 
     @property
@@ -135,12 +136,20 @@ class Follower:
             self.problem = None
             while True:
                 self._take(await consumer.getmany(timeout_ms=WAIT_MS, max_records=AT_ONCE))
-                await asyncio.sleep(0)  # viewers take their turn
+                await self._let_take()
         except OffsetOutOfRangeError as error:
             self._forget()
             raise LockstepError("a topic was made anew: it is read from its end again.") from error
         finally:
             await consumer.stop()
+
+    async def _let_take(self) -> None:
+        """Let viewers take their turn: of a burst, before it is more than their queues hold."""
+        if self._unseen < AT_ONCE:
+            await asyncio.sleep(0)
+        else:
+            await self._pulse.wait(self._pulse.count, AGAIN_SECONDS)
+            self._unseen = 0
 
     async def _begin(self, consumer: AIOKafkaConsumer) -> None:
         """Assign every partition, where it was left or shortly before its end."""
@@ -205,7 +214,7 @@ class Follower:
             self._prices.take(message)
         elif kind not in PASSED_ON:
             self._keep(message)
-            self._bus.publish(message)
+            self._unseen += bool(self._bus.publish(message))
 
     def _keep(self, message: Placed) -> None:
         kept = self._kept[message.place]

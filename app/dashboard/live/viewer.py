@@ -17,7 +17,7 @@ from app.runtime.bus import Slow, Subscription
 from app.runtime.ports import Place
 
 CAPACITY = 2_000
-MOST_IN_EVENT = 500
+MOST_IN_EVENT = 200
 SILENCE = 15.0
 PRICES_PAUSE = 0.25
 TYPES: tuple[type[Record], ...] = tuple(RECORDS.values())
