@@ -12,6 +12,8 @@ BEGIN
         RAISE EXCEPTION 'TimescaleDB is not loaded by this server: add timescaledb to '
             'shared_preload_libraries in postgresql.conf and restart it.';
     END IF;
+    -- Schemas of one database may be set up at once: the first adds it, the others wait and find it.
+    PERFORM pg_advisory_xact_lock(hashtextextended('timescaledb', 0));
     -- In public, so that dropping one run's schema does not take the extension with it.
     CREATE EXTENSION IF NOT EXISTS timescaledb WITH SCHEMA public;
 EXCEPTION

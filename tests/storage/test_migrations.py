@@ -67,6 +67,22 @@ async def catalogue(
     }
 
 
+async def test_two_schemas_of_a_new_database_can_be_set_up_at_once(
+    settings: DatabaseSettings, admin: asyncpg.Connection
+) -> None:
+    new = settings.schema  # a name of this test's own
+    await admin.execute(f"CREATE DATABASE {new} TEMPLATE template0")
+    try:
+        both = [dataclasses.replace(settings, name=new, schema=name) for name in ("one", "other")]
+        async with Database(both[0]) as one, Database(both[1]) as other:
+            await asyncio.gather(*(migrations._set_up(each, migrations.folder())
+                                   for each in (one, other)))  # fmt: skip
+            for each in (one, other):
+                assert await each.fetchval("SELECT count(*) FROM schema_migrations") == 0
+    finally:
+        await admin.execute(f"DROP DATABASE {new} WITH (FORCE)")
+
+
 async def test_applying_twice_changes_nothing(empty: Database, admin: asyncpg.Connection) -> None:
     said: list[str] = []
     first = await migrations.apply(empty, said.append)
