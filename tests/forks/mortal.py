@@ -2,16 +2,19 @@
 
 A line on standard input is a JSON object: what to do, with what, and after how many effects to die.
 Each is done by a child of this process, so that the imports are paid for once; how it ended is
-printed: `killed`, or what it came to.
+printed: `killed`, or what it came to. A program whose parent was killed becomes a child of this
+process, and `rest` answers once none is left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,8 @@ from tests.forks.tiger_api import PUBLIC, SECRET, SOURCE
 from tests.forks.tigers import BRISK, LIKE
 
 READY_WITHIN = 60.0
+PR_SET_CHILD_SUBREAPER = 36
+"""Of prctl(2): who outlives its parent becomes a child of ours."""
 
 
 class Mortality:
@@ -107,8 +112,8 @@ async def do(task: dict[str, Any]) -> str:
     return life.step
 
 
-def live(task: dict[str, Any]) -> None:
-    """Do it in a child and say how the child ended."""
+def live(task: dict[str, Any]) -> str:
+    """Do it in a child and return how the child ended."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -119,11 +124,20 @@ def live(task: dict[str, Any]) -> None:
             os._exit(code)
     _, status = os.waitpid(child, 0)
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-    said = "killed" if killed else f"ended {os.waitstatus_to_exitcode(status)}"
-    sys.stdout.write(said + "\n")
-    sys.stdout.flush()
+    return "killed" if killed else f"ended {os.waitstatus_to_exitcode(status)}"
+
+
+def rest() -> str:
+    """Wait for every program whose parent was killed."""
+    with suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+    return "nobody is left"
 
 
 if __name__ == "__main__":
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for line in sys.stdin:
-        live(orjson.loads(line))
+        task = orjson.loads(line)
+        sys.stdout.write((rest() if task["do"] == "rest" else live(task)) + "\n")
+        sys.stdout.flush()

@@ -42,9 +42,14 @@ class Service:
     status: str = ""
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
-    def look(self) -> None:
+    def look(self) -> bool:
+        """Let it go on, as it does however it is looked at; tell whether it is still there."""
         if self.ahead:
             self.status = self.ahead.pop(0)
+        if self.status == "DELETING" and self.deleting >= 0:
+            self.deleting -= 1
+            return self.deleting >= 0
+        return True
 
     def document(self) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -156,20 +161,16 @@ class TigerApi:
         return web.json_response({"type": "apiKey", "apiKey": key})
 
     async def _list(self, _: web.Request) -> web.StreamResponse:
-        for item in self.services.values():
-            item.look()
+        self.services = {name: item for name, item in self.services.items() if item.look()}
         return web.json_response([item.document() for item in self.services.values()])
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         service = self.services.get(request.match_info["id"])
         if service is None:
             return not_found()
-        if service.status == "DELETING" and service.deleting >= 0:
-            service.deleting -= 1
-            if service.deleting < 0:
-                del self.services[service.id]
-                return not_found()
-        service.look()
+        if not service.look():
+            del self.services[service.id]
+            return not_found()
         return web.json_response(service.document())
 
     async def _fork(self, request: web.Request) -> web.StreamResponse:
