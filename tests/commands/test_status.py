@@ -22,7 +22,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, *words: str, refused: bool) -> Result
     sink = StageStatus("sink", ("host",), 7, 0, {"database": PROBLEM})
 
     async def told() -> Status:
-        return Status((sink,), {}, 0, database)
+        return Status((sink,), {}, 0, database, {}, {})
 
     monkeypatch.setattr(command, "_ask", told)
     return CliRunner().invoke(command.status, words)

@@ -1,7 +1,7 @@
-"""A state that an earlier owner wrote stands under its heir's token, so that no zombie outbids it.
+"""What an heir does about the states it finds, so that no zombie outbids or outlives them.
 
 Three owners must meet within one write for this, which happens to one random schedule in tens of
-thousands; so it has a schedule of its own.
+thousands or to none; so each rule has a schedule of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from app.runtime.ports import Place
 from app.runtime.stage import LostInputError, StageRuntime
 from tests.simulation import toys
 from tests.simulation.log import SimulatedLog
-from tests.simulation.rules import with_states
+from tests.simulation.rules import NeverRewrites, with_states
 from tests.simulation.states import newest_states
 
 KEY = toys.INSTRUMENTS[0]
@@ -94,6 +94,38 @@ def test_what_an_owner_inherits_it_writes_under_its_own_token() -> None:
 
 def test_a_zombie_s_older_state_would_win_otherwise() -> None:
     history, committed = handed_over_twice(with_states(LeavesWhatItInherits))
+    assert (committed, history.last()) == (6, 4)
+    history.log.truncate(history.place, committed)
+    with pytest.raises(LostInputError, match="from offset 4"):
+        history.owner("fourth", committed)
+
+
+def compacted_before_the_checkpoint(owner: Any) -> tuple[History, int]:
+    """Let a zombie write last, and compaction erase what its successor wrote; the heir dies."""
+    history = History(owner)
+    first = history.owner("first", None)
+    finish(history.taking(first, 0, 2))
+    committed = first.committable()[history.place]
+    late = history.taking(first, 2, 4)
+    finish(late, SENT)
+    second = history.owner("second", committed)
+    finish(history.taking(second, 2, 6))
+    finish(second.checkpoint())
+    finish(late)
+    history.owner("third", second.committable()[history.place])
+    history.log.compact(Place("state-pairs", history.place.partition))
+    return history, second.committable()[history.place]
+
+
+def test_a_winner_that_is_not_the_last_is_written_again() -> None:
+    history, committed = compacted_before_the_checkpoint(StageRuntime)
+    assert (committed, history.last()) == (6, 6)
+    history.log.truncate(history.place, committed)
+    history.owner("fourth", committed)
+
+
+def test_compaction_would_leave_a_zombie_s_state_otherwise() -> None:
+    history, committed = compacted_before_the_checkpoint(with_states(NeverRewrites))
     assert (committed, history.last()) == (6, 4)
     history.log.truncate(history.place, committed)
     with pytest.raises(LostInputError, match="from offset 4"):
