@@ -63,8 +63,9 @@ class ForkAgent:
 
     async def forks(self) -> list[Life]:
         """Return every fork of this database there is or was, the first asked for first."""
+        source = await self.backend.source()
         lives = await self.ledger.lives()
-        return [life for life in lives.values() if self._is_ours(life)]
+        return [life for life in lives.values() if self._is_ours(life, source)]
 
     async def fork(self, fork_id: str) -> Life:
         """Return one.
@@ -75,11 +76,12 @@ class ForkAgent:
         life = (await self.ledger.lives()).get(fork_id)
         if life is None:
             raise ForkError(f"there is no fork {fork_id}: `lockstep fork list` shows them.")
-        if not self._is_ours(life):
+        source = await self.backend.source()
+        if not self._is_ours(life, source):
             raise ForkError(
                 f"fork {fork_id} is a copy of {life.source} ({life.backend}), but the settings "
-                f"name {self.backend.source} ({self.backend.name}): use the settings it was made "
-                f"with."
+                f"name {source} ({self.backend.name}) and forks.prefix {self.rules.prefix}: use "
+                f"the settings it was made with."
             )
         return life
 
@@ -226,7 +228,7 @@ class ForkAgent:
         now = self.ledger.now()
         name = f"{self.rules.prefix}{uuid.uuid4()}"
         expires = now + (self.rules.ttl if ttl is None else ttl)
-        place = (self.backend.name, self.backend.source)
+        place = (self.backend.name, await self.backend.source())
         await self.ledger.write(Fork(name, S.REQUESTED, now, at, *place, None, expires, detail))
         return await self.fork(name)
 
@@ -251,5 +253,7 @@ class ForkAgent:
             except BackendError:
                 return  # a sweep goes on with it
 
-    def _is_ours(self, life: Life) -> bool:
-        return (life.backend, life.source) == (self.backend.name, self.backend.source)
+    def _is_ours(self, life: Life, source: str) -> bool:
+        # One with another prefix would be looked for in vain, and taken for gone.
+        named = life.fork_id.startswith(self.rules.prefix)
+        return named and (life.backend, life.source) == (self.backend.name, source)

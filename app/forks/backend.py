@@ -111,9 +111,8 @@ class Backend(Protocol):
     def name(self) -> str:
         """Its name, as records say it: `tiger` or `local`."""
 
-    @property
-    def source(self) -> str:
-        """What it copies, as `Copy.source` names it."""
+    async def source(self) -> str:
+        """Return what it copies, as `Copy.source` names it: no other database has that name."""
 
     async def check(self) -> None:
         """Find out now whether it can work: tools, keys, rights, versions, the source itself."""
@@ -130,7 +129,10 @@ class Backend(Protocol):
         """Return the copy of our source with that name; None where there is none (yet)."""
 
     async def copies(self) -> list[Copy]:
-        """Return everything whose name has our prefix, ours or not; never to be deleted unseen."""
+        """Return everything whose name has our prefix, ours or not; never to be deleted unseen.
+
+        What it leaves out is taken for gone, so it raises where it can't see the source itself.
+        """
 
     async def wait(self, copy: Copy, patience: float) -> Copy:
         """Return the copy once it is ready and lets us connect; `patience` in seconds.

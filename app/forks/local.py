@@ -61,13 +61,13 @@ class LocalBackend:
         # One reads, one says that it does, and one looks; each copy that is made takes two.
         patient = dataclasses.replace(settings, pool_min=0, pool_max=8, statement_timeout=LONGEST)
         self._database = Database(patient)
-        self._databases = Databases(self._database, self.source, prefix)
+        self._databases = Databases(self._database, prefix)
         self._making: dict[str, asyncio.Task[None]] = {}
 
-    @property
-    def source(self) -> str:
-        """The database and its schema."""
-        return f"{self._like.name}.{self._like.schema}"
+    async def source(self) -> str:
+        """Return the database, its schema and its server."""
+        with _translated():
+            return await self._databases.source()
 
     async def check(self) -> None:
         """Find out now whether it can work: rights, and a schema that our migrations made."""
@@ -93,7 +93,7 @@ class LocalBackend:
 
     async def find(self, name: str) -> Copy | None:
         """Return the copy of our source with that name."""
-        wanted = (name, self.source)
+        wanted = (name, await self.source())
         return next(
             (copy for copy in await self.copies() if (copy.name, copy.source) == wanted), None
         )
@@ -162,7 +162,7 @@ class LocalBackend:
             raise
         except (ExceptionGroup, LockstepError, OSError, asyncpg.PostgresError) as error:
             raise CopyFailedError(
-                f"copying {self.source} to {name} failed: {_first(error)}"
+                f"copying {self._like.name}.{self._like.schema} to {name} failed: {_first(error)}"
             ) from error
         finally:
             if task.done():

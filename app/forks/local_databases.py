@@ -39,6 +39,7 @@ OPEN = "SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true', $1::text)"
 DESCRIBE = "SELECT format('COMMENT ON DATABASE %I IS %L', $1::text, $2::text)"
 DROP = "SELECT format('DROP DATABASE IF EXISTS %I WITH (FORCE)', $1::text)"
 MAY_CREATE = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+SERVER = "SELECT system_identifier FROM pg_control_system()"
 KIND = "lockstep fork"
 
 
@@ -47,14 +48,20 @@ class Databases:
 
     Args:
         database: A database of that server, the one that is copied.
-        source: What the copies are made from, as they say it.
         prefix: What their names begin with.
     """
 
-    def __init__(self, database: Database, source: str, prefix: str) -> None:
+    def __init__(self, database: Database, prefix: str) -> None:
         self._database = database
-        self._source = source
         self._prefix = prefix
+        self._server = ""
+
+    async def source(self) -> str:
+        """Return the name of what is copied: database, schema, and the server by its own number."""
+        if not self._server:
+            self._server = str(await self._database.fetchval(SERVER))
+        settings = self._database.settings
+        return f"{settings.name}.{settings.schema}@{self._server}"
 
     async def require_rights(self) -> None:
         """Refuse to begin where no database may be created."""
@@ -67,7 +74,8 @@ class Databases:
 
     async def copies(self) -> list[Copy]:
         """Return every database whose name has our prefix, the oldest first."""
-        return [self._copy(row) for row in await self._database.fetch(LIST, self._prefix)]
+        source = await self.source()
+        return [_copy(row, source) for row in await self._database.fetch(LIST, self._prefix)]
 
     @asynccontextmanager
     async def making(self, name: str) -> AsyncIterator[None]:
@@ -96,7 +104,7 @@ class Databases:
         """Let a database say of what it is a copy, and whether it is a whole one."""
         told = {
             "kind": KIND,
-            "source": self._source,
+            "source": await self.source(),
             "environment": DEVELOPMENT,
             "complete": complete,
         }
@@ -113,7 +121,7 @@ class Databases:
             return
         reason = f"its name does not begin with {self._prefix!r}"
         if copy is not None:
-            told = {"name": name, "handle": handle, "source": self._source}
+            told = {"name": name, "handle": handle, "source": await self.source()}
             reason = refusal(copy, prefix=self._prefix, **told)
         if reason:
             raise GuardError(f"database {handle} was not dropped, because {reason}: look at it.")
@@ -123,19 +131,20 @@ class Databases:
         async with self._database.connection() as connection:
             await connection.execute(await connection.fetchval(query, *values))
 
-    def _copy(self, row: asyncpg.Record) -> Copy:
-        told = _told(row["told"])
-        # Nobody could ever connect to it, so it is the empty database that we began to make.
-        unborn = row["told"] is None and not row["datallowconn"]
-        ours = told.get("kind") == KIND
-        return Copy(
-            name=row["datname"],
-            handle=row["datname"],
-            source=self._source if unborn else str(told.get("source")) if ours else None,
-            standby=row["datistemplate"],
-            environment=DEVELOPMENT if unborn else str(told.get("environment", "")),
-            **_progress(complete=told.get("complete") is True, making=row["making"]),
-        )
+
+def _copy(row: asyncpg.Record, source: str) -> Copy:
+    told = _told(row["told"])
+    # Nobody could ever connect to it, so it is the empty database that we began to make.
+    unborn = row["told"] is None and not row["datallowconn"]
+    ours = told.get("kind") == KIND
+    return Copy(
+        name=row["datname"],
+        handle=row["datname"],
+        source=source if unborn else str(told.get("source")) if ours else None,
+        standby=row["datistemplate"],
+        environment=DEVELOPMENT if unborn else str(told.get("environment", "")),
+        **_progress(complete=told.get("complete") is True, making=row["making"]),
+    )
 
 
 def _progress(*, complete: bool, making: bool) -> dict[str, Any]:

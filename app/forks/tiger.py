@@ -66,9 +66,8 @@ class TigerBackend:
         self._pace = pace
         self._access = Access(command, keys.secret, like, pace, knock)
 
-    @property
-    def source(self) -> str:
-        """The service that is copied."""
+    async def source(self) -> str:
+        """Return the service that is copied."""
         return self._source
 
     async def check(self) -> None:
@@ -119,6 +118,11 @@ class TigerBackend:
     async def copies(self) -> list[Copy]:
         """Return every service whose name has our prefix, the oldest first."""
         found = services(await self._command.ask("service", "list", "-o", "json"))
+        if self._source not in {item.copy.handle for item in found}:
+            raise BackendRefusedError(
+                f"Tiger Cloud shows no service {self._source} under these keys, so what it does "
+                f"not show can't be taken for gone: correct forks.service, or the keys."
+            )
         return [item.copy for item in found if item.copy.name.startswith(self._prefix)]
 
     async def wait(self, copy: Copy, patience: float) -> Copy:

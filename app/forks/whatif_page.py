@@ -69,6 +69,7 @@ def _variant(found: WhatIf, outcome: Outcome, name: str) -> Markup:
         *partings,
         *_articles(found, outcome, name),
         aria_labelledby=name,
+        class_="block",
     )
 
 

@@ -99,11 +99,13 @@ class MemoryBackend:
     """Copies in memory; see `Backend`."""
 
     name = "memory"
-    source = SOURCE
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._world = process.world
+
+    async def source(self) -> str:
+        return SOURCE
 
     async def check(self) -> None:
         self._process.effect()

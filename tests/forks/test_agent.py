@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 from hypothesis import given
@@ -232,10 +233,31 @@ async def test_forks_of_another_database_are_not_touched() -> None:
     world = World()
     life = await agent(world).create()
     elsewhere = agent(world)
-    elsewhere.backend.source = "another"  # type: ignore[misc]
+
+    async def another() -> str:
+        return "another"
+
+    elsewhere.backend.source = another  # type: ignore[method-assign]
     assert await elsewhere.forks() == []
     with pytest.raises(ForkError, match="a copy of source"):
         await elsewhere.delete(life.fork_id)
+    assert await Sweep(elsewhere, 0).run() == []
+
+
+async def test_forks_of_another_prefix_are_not_taken_for_gone() -> None:
+    world = World()
+    life = await agent(world).create()
+    world.now += DAY
+    other = agent(world)
+    other.rules = dataclasses.replace(other.rules, prefix="try-")
+    assert await Sweep(other, 0).run() == []
+    with pytest.raises(ForkError, match="prefix try-"):
+        await other.delete(life.fork_id)
+    assert list(world.copies) == [life.handle]
+
+
+async def test_a_fork_that_was_never_made_is_not_found() -> None:
+    elsewhere = agent(World())
     with pytest.raises(ForkError, match="there is no fork fm-x"):
         await elsewhere.fork("fm-x")
 

@@ -86,7 +86,7 @@ async def test_a_copy_lives_and_every_process_sees_it(world: World) -> None:
     await backend.check()
     assert await backend.find(name) is None
     made = await backend.create(name, NOW)
-    assert (made.name, made.source, made.standby) == (name, backend.source, False)
+    assert (made.name, made.source, made.standby) == (name, await backend.source(), False)
     assert made.environment == "DEV"
     seen = await other.find(name)
     assert seen is not None

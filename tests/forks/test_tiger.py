@@ -25,6 +25,7 @@ from app.forks.backend import (
 )
 from app.forks.tiger import TigerBackend
 from app.forks.tiger_command import Keys
+from app.forks.tiger_service import services
 from tests.forks.tiger_api import (
     SECRET,
     SOURCE,
@@ -91,9 +92,17 @@ async def test_the_moment_reaches_the_service(
     assert body.get("target_time") == target
 
 
-async def test_an_empty_project_has_no_copies(backend: TigerBackend, api: TigerApi) -> None:
-    api.services.clear()
+async def test_where_the_source_is_not_seen_nothing_is_taken_for_gone(
+    backend: TigerBackend, api: TigerApi
+) -> None:
     assert await backend.copies() == []
+    api.services.clear()  # an empty project prints nothing at all
+    with pytest.raises(BackendRefusedError, match="can't be taken for gone"):
+        await backend.copies()
+
+
+def test_the_list_of_an_empty_project_is_empty() -> None:
+    assert services("") == services("\n") == services("[]") == []
 
 
 # What check finds out.
