@@ -17,7 +17,9 @@ LONGEST_BAR = 60
 
 FIRST_LOOK = 256
 FURTHER = 64
-"""A view is followed back so many decision times, then so many times as far, and so on."""
+"""What has lasted is followed back so many decision times, then so many times as far, and so on."""
+
+Equal = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,12 @@ def _rules(account: str) -> list[Wanted]:
 
 async def _decision(archive: Archive, case: Case) -> Case:
     """Return the case with all of its decision, and all that led to it."""
+    now = [
+        Wanted(table, case.account, case.time, case.time) for table in ("portfolio", "positions")
+    ]
+    case = _with(case, await archive.rows(now))
     case = _with(case, await archive.rows(_decided(case)))
+    case = await _halts(archive, case)
     case = await _views(archive, case)
     case = _with(case, await archive.rows(_bars(case)))
     return await _tapes(archive, case)
@@ -119,12 +126,14 @@ async def _decision(archive: Archive, case: Case) -> Case:
 
 def _decided(case: Case) -> list[Wanted]:
     account, time = case.account, case.time
-    tables = ("portfolio", "positions", "allocations", "risk_reports", "risk_events", "signals")
+    after = time + case.interval
+    strategies, instruments = _configured(case)
     return [
-        *(Wanted(table, account, time, time) for table in tables),
-        Wanted("risk_events", account, 0, time, {"kind": ("halted", "resumed")}),
-        Wanted("fills", account, time, time + case.interval),
-        Wanted("outcomes", account, time + case.interval, time + case.interval),
+        *(Wanted(table, account, time, time) for table in ("allocations", "risk_reports")),
+        Wanted("risk_events", account, time, time),
+        Wanted("signals", account, time, time, strategies | instruments),
+        Wanted("fills", account, time, after, instruments),
+        Wanted("outcomes", account, after, after, instruments),
         *(
             Wanted("orders", name, time, time, {"account": (account,)})
             for name in ([case.instrument] if case.instrument else _instruments(case))
@@ -132,8 +141,32 @@ def _decided(case: Case) -> list[Wanted]:
     ]
 
 
+def _configured(case: Case) -> tuple[Equal, Equal]:
+    """Return which strategies and instruments the account had; nothing where it did not decide."""
+    portfolio = case.now("portfolio")
+    configuration = None if portfolio is None else case.configuration(portfolio["epoch"])
+    if configuration is None:
+        return {}, {}
+    strategies = tuple(each["name"] for each in configuration["strategies"])
+    return {"strategy": strategies}, {"instrument": tuple(configuration["instruments"])}
+
+
 def _instruments(case: Case) -> list[str]:
     return list(dict.fromkeys(row["instrument"] for row in case.all("instruments")))
+
+
+async def _halts(archive: Archive, case: Case) -> Case:
+    """Return the case with what halted the account, where it was halted."""
+    report = case.now("risk_reports")
+    if report is None or not report["halted"]:
+        return case
+    look, first, told = FIRST_LOOK * case.interval, case.time, list[Row]()
+    kinds = {"kind": ("halted", "resumed")}
+    while first and not told:
+        first = max(case.time - look, 0)
+        told = await archive.rows([Wanted("risk_events", case.account, first, case.time, kinds)])
+        look *= FURTHER
+    return _with(case, told)
 
 
 async def _views(archive: Archive, case: Case) -> Case:
@@ -149,12 +182,10 @@ async def _views(archive: Archive, case: Case) -> Case:
         open_ = [pair for pair in open_ if first and _goes_on(case, pair, first)]
         look *= FURTHER
     times = {time for pair in pairs if (time := case.fixed_at(*pair)) is not None}
-    then = [
-        Wanted(table, case.account, time, time)
-        for time in sorted(times - {case.time})
-        for table in ("portfolio", "allocations")
-    ]
-    return _with(case, await archive.rows(then) if then else [])
+    for time in sorted(times - {case.time}):
+        then = [Wanted(table, case.account, time, time) for table in ("portfolio", "allocations")]
+        case = _with(case, await archive.rows(then))
+    return case
 
 
 def _signals(case: Case, pairs: Iterable[Pair], first: int) -> list[Wanted]:

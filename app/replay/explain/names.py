@@ -63,7 +63,8 @@ def _entered(name: str, parts: list[str]) -> list[Wanted]:
 def _derived(name: str, parts: list[str]) -> list[Wanted]:
     if len(parts) == _PART and _NUMBER.fullmatch(parts[4]) and _NUMBER.fullmatch(parts[3]):
         order = "/".join(parts[:4])
-        return [Wanted("fills", parts[0], equal={"order_id": (order,), "part": (int(parts[4]),)})]
+        part = {"order_id": (order,), "part": (int(parts[4]),)}
+        return [Wanted("fills", parts[0], int(parts[3]), equal=part)]
     if len(parts) != _IDENTITY or not all(parts) or not _NUMBER.fullmatch(parts[3]):
         return []
     stage, source, destination, number = parts[0], parts[1], parts[2], int(parts[3])
