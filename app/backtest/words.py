@@ -51,8 +51,7 @@ def dumps(files: Sequence[str], instruments: Sequence[str], named: Sequence[str]
                 f"the instrument was {owner!r}, of which no dump can be read: name it "
                 f"{EXCHANGE}SYMBOL."
             )
-        if not path.is_file():
-            raise ConfigurationError(f"there is no file '{path}'.")
+        _check_file(path)
         found.setdefault(owner, []).append(path)
     return [Dump(name, tuple(paths)) for name, paths in found.items()]
 
@@ -78,6 +77,7 @@ def _owned(files: Sequence[str], instruments: Sequence[str]) -> Iterator[tuple[s
 
 def _owner(path: Path) -> str:
     """Return the instrument that a public dump's name tells."""
+    _check_file(path)
     found = named_symbol(path)
     if found is None:
         raise ConfigurationError(
@@ -85,6 +85,11 @@ def _owner(path: Path) -> str:
             f"{EXCHANGE}SYMBOL."
         )
     return EXCHANGE + found
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise ConfigurationError(f"there is no file '{path}'.")
 
 
 def _named(words: Sequence[str]) -> Iterator[tuple[str, Path]]:

@@ -87,14 +87,14 @@ def dumps(files: tuple[str, ...], instrument: str | None) -> tuple[Dump, ...]:
     found: dict[str, list[Path]] = {}
     for text in files:
         name, equals, path = text.rpartition("=")
+        if not Path(path).is_file():
+            raise ConfigurationError(f"there is no file {path!r}.")
         owner = name if equals else instrument
         if not owner:
             raise click.UsageError(
                 f"whose trades does {text} hold? Add --instrument BINANCE:SYMBOL, or write "
                 f"BINANCE:SYMBOL={text}."
             )
-        if not Path(path).is_file():
-            raise ConfigurationError(f"there is no file {path!r}.")
         found.setdefault(owner, []).append(Path(path))
     if instrument and instrument not in found:
         raise click.UsageError("--instrument was given without --file.")

@@ -48,6 +48,7 @@ def test_named_files_follow_the_others(paths: list[str]) -> None:
         ([], ("BINANCE:A",), (), "given without a file"),
         ([], (), ("BINANCE:A",), "must be like"),
         ([], (), ("BINANCE:A=nowhere.csv",), "there is no file 'nowhere.csv'"),
+        ([3], (), (), "there is no file 'nowhere.csv'"),
     ],
 )
 def test_refuses_what_nobody_could_understand(
@@ -58,7 +59,7 @@ def test_refuses_what_nobody_could_understand(
     paths: list[str],
 ) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
-        dumps([paths[number] for number in files], instruments, named)
+        dumps([[*paths, "nowhere.csv"][number] for number in files], instruments, named)
 
 
 def test_a_setting_is_text_or_keys() -> None:
