@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.events import Candle, Gap, Halted, Resumed, Trades
-from tests.integration.worker import MINUTE, Installation, Worker
+from tests.integration.worker import MINUTE, Installation
 from tests.proof.processes import lockstep
 from tests.proof.site import ACCOUNTS, SYMBOLS, Exchange, decided, until
+from tests.proof.workers import PATIENCE, Crew, Kept
 
-PATIENCE = 900.0
-"""Seconds: a machine may be busy with other things."""
 ALL = 1_000_000
 
 
@@ -27,6 +26,7 @@ class Run:
         installation: Its topics, tables and settings.
         play: The exchange.
         worker: The worker that is always there.
+        crew: Whoever else works there.
         chance: Chooses what is struck.
         done: How often each thing has happened.
         skipped: Ids that no stream showed, by instrument: REST alone had them.
@@ -35,7 +35,8 @@ class Run:
 
     installation: Installation
     play: Exchange
-    worker: Worker
+    worker: Kept
+    crew: Crew
     chance: random.Random
     done: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, set[int]] = field(default_factory=dict)
@@ -166,56 +167,37 @@ async def worker_killed(run: Run) -> None:
 
 
 async def _ended(run: Run, number: signal.Signals, wanted: int, what: str) -> None:
-    code = await end(run.worker, number)
+    code = await run.worker.end(number)
     if code != wanted:
         raise RuntimeError(f"a worker ended with {code} by {number.name}: {run.worker.lines[-3:]}")
-    run.worker = await run.installation.start()
-    await assigned(run.worker)
+    run.worker = await run.crew.hire()
     run.done[what] += 1
 
 
 async def joins_and_leaves(run: Run) -> None:
     """Let a second worker take half of the work, and give it back."""
     since = len(run.worker.lines)
-    second = await run.installation.start()
-    await assigned(second)
-    await assigned(run.worker, since)
+    second = await run.crew.hire()
+    await run.worker.assigned(since)
     run.done["rebalance: a worker joined"] += 1
     await run.goes_on()
     since = len(run.worker.lines)
-    if await end(second, signal.SIGTERM):
+    if await second.end(signal.SIGTERM):
         raise RuntimeError(f"the second worker did not leave: {second.lines[-3:]}")
-    await assigned(run.worker, since)
+    await run.worker.assigned(since)
     run.done["rebalance: a worker left"] += 1
 
 
 async def joins_while_the_first_is_killed(run: Run) -> None:
     """Let a second worker join, and kill the first: the second takes all."""
     first, since = run.worker, len(run.worker.lines)
-    run.worker = await run.installation.start()
-    await assigned(run.worker)
-    await assigned(first, since)
+    run.worker = await run.crew.hire()
+    await first.assigned(since)
     run.done["rebalance: a worker joined"] += 1
     since = len(run.worker.lines)
-    await end(first, signal.SIGKILL)
-    await assigned(run.worker, since)
+    await first.end(signal.SIGKILL)
+    await run.worker.assigned(since)
     run.done["rebalance: a worker was killed"] += 1
-
-
-async def assigned(worker: Worker, since: int = 0) -> None:
-    """Wait until a worker was given partitions of the first stage and of the last."""
-
-    async def said() -> bool:
-        words = [line for line in worker.lines[since:] if '"assigned"' in line]
-        return all(any(stage in line for line in words) for stage in ('"candles"', '"execution"'))
-
-    await until(said, "a worker is given partitions", PATIENCE)
-
-
-async def end(worker: Worker, number: signal.Signals) -> int:
-    """End a worker, and return its exit code."""
-    worker.process.send_signal(number)
-    return await worker.ends(PATIENCE)
 
 
 ACTS: tuple[Callable[[Run], Awaitable[None]], ...] = (

@@ -10,25 +10,25 @@ from pathlib import Path
 from app.pipeline import EDGES, STAGES
 from app.storage.database import Database
 from app.times import format_time
-from tests.integration.worker import Installation, Worker, installed
-from tests.proof.acts import assigned, end
+from tests.integration.worker import Installation, installed
 from tests.proof.market import DAY_MS, Days
-from tests.proof.processes import lockstep, peak_of
+from tests.proof.processes import lockstep
 from tests.proof.protocol import Protocol
 from tests.proof.site import SYMBOLS, configuration, decided, rests, until
 from tests.proof.verifying import proved
+from tests.proof.workers import PATIENCE, Crew, Kept, crew
 
 STRATEGIES = ("{lookback: 30, entry: 0.001}", "{fast: 12, slow: 26, signal: 9}", 5_000)
 WORKING = ",".join([*(stage.name for stage in STAGES), EDGES[1]])
-STAGES_OF = {"LOCKSTEP_WORKER__STAGES": WORKING}
 WORKERS = 2
-PATIENCE = 1_800.0
 ALLOWED = 500
 """MiB that a replay may take."""
 AT_ONCE = 2
 """Imports side by side."""
+TRIES = 5
+SAID = 300
 FILES = 2
-"""Of each instrument, that one import takes."""
+"""Dump files of each instrument that one import takes."""
 
 
 async def prove(seed: int, days: int, trades: int, folder: Path, protocol: Protocol) -> None:
@@ -38,8 +38,8 @@ async def prove(seed: int, days: int, trades: int, folder: Path, protocol: Proto
     place = folder / "days"
     place.mkdir(parents=True, exist_ok=True)
     async with installed(place, configuration=configuration(*STRATEGIES)) as installation:
-        work = Work(installation, source, dumps, protocol)
-        await work.done()
+        async with crew(installation, protocol.say, LOCKSTEP_WORKER__STAGES=WORKING) as hands:
+            await Work(installation, hands, source, dumps, protocol).done()
         middle = source.start + days // 2 * DAY_MS
         peak = await proved(installation, protocol, middle)
         protocol.holds(
@@ -54,15 +54,17 @@ class Work:
     def __init__(
         self,
         installation: Installation,
+        hands: Crew,
         source: Days,
         dumps: dict[str, list[Path]],
         protocol: Protocol,
     ) -> None:
         self._installation = installation
+        self._hands = hands
         self._source = source
         self._dumps = dumps
         self._protocol = protocol
-        self._workers: list[Worker] = []
+        self._workers: list[Kept] = []
         self._strikes = {
             source.pieces // 4 // FILES: self._kill,
             source.pieces // 3 // FILES: self._halt,
@@ -74,7 +76,7 @@ class Work:
         """Import step by step; none before the one before the last is decided on."""
         began = time.monotonic()
         for _ in range(WORKERS):
-            await self._start()
+            self._workers.append(await self._hands.hire())
         for step in range(self._source.pieces // FILES):
             await self._import(step)
             if step in self._strikes:
@@ -86,11 +88,6 @@ class Work:
         await rests(self._installation, PATIENCE)
         await self._end(decided_after, time.monotonic() - began)
 
-    async def _start(self) -> None:
-        worker = await self._installation.start(LOCKSTEP_WORKER__STAGES=WORKING)
-        self._workers.append(worker)
-        await assigned(worker)
-
     async def _import(self, step: int) -> None:
         lane = asyncio.Semaphore(AT_ONCE)
 
@@ -98,11 +95,18 @@ class Work:
             files = map(str, self._dumps[symbol][step * FILES : (step + 1) * FILES])
             words = ("import", *files, "--instrument", f"BINANCE:{symbol}")
             async with lane:
-                done = await lockstep(self._installation.environment, *words)
-            if done.code:
-                raise RuntimeError(done.error)
+                await self._again_until_done(words)
 
         await asyncio.gather(*(one(symbol) for symbol in SYMBOLS))
+
+    async def _again_until_done(self, words: tuple[str, ...]) -> None:
+        """Run an import; where a broker was away, again: nothing is put there twice."""
+        for _ in range(TRIES):
+            done = await lockstep(self._installation.environment, *words)
+            if not done.code:
+                return
+            self._protocol.say(f"      {done}: {done.error.strip()[-SAID:]}")
+        raise RuntimeError(f"{' '.join(words)} failed {TRIES} times")
 
     async def _decided(self, moment: int) -> None:
         """Wait until both accounts have decided up to a time."""
@@ -114,7 +118,7 @@ class Work:
             await until(come, f"decisions up to {format_time(moment)}", PATIENCE)
 
     def _tell(self, step: int, seconds: float) -> None:
-        peaks = ", ".join(f"{peak_of(worker.process.pid):.0f}" for worker in self._workers)
+        peaks = ", ".join(f"{worker.largest():.0f}" for worker in self._workers)
         end = format_time(self._source.start + (step + 1) * FILES * self._source.piece)
         self._protocol.say(f"      imported up to {end} after {seconds:.0f} s; MiB: {peaks}")
 
@@ -126,12 +130,11 @@ class Work:
 
     async def _again(self, number: signal.Signals, wanted: int) -> None:
         worker = self._workers.pop(0)
-        peak = peak_of(worker.process.pid)
-        code = await end(worker, number)
-        await self._start()
+        code = await worker.end(number)
+        self._workers.append(await self._hands.hire())
         self._protocol.holds(
-            f"a worker ended with {code} by {number.name}, having taken at most {peak:.0f} MiB; "
-            f"another took its place",
+            f"a worker ended with {code} by {number.name}, having taken at most "
+            f"{worker.peak:.0f} MiB; another took its place",
             holds=code == wanted,
         )
 
@@ -155,8 +158,8 @@ class Work:
             holds=count >= self._source.trades,
         )
         for worker in self._workers:
-            peak = peak_of(worker.process.pid)
-            code = await end(worker, signal.SIGTERM)
+            code = await worker.end(signal.SIGTERM)
             self._protocol.holds(
-                f"a worker took at most {peak:.0f} MiB and ended with {code}", holds=code == 0
+                f"a worker took at most {worker.peak:.0f} MiB and ended with {code}",
+                holds=code == 0,
             )

@@ -12,12 +12,13 @@ from app.market.exchange import SyntheticMarket
 from app.times import format_time
 from tests.integration.proof import equals_its_replay, fills_the_tables
 from tests.integration.worker import DAY, MINUTE, Installation, installed, paced
-from tests.proof.acts import ACTS, EXPECTED, PATIENCE, Run, assigned, end, ids
+from tests.proof.acts import ACTS, EXPECTED, Run, ids
 from tests.proof.damage import accounts_of, copied, damages, named
 from tests.proof.protocol import Protocol
 from tests.proof.site import SYMBOLS, Exchange, configuration, decided, rests, settings, until
 from tests.proof.verifying import proved
 from tests.proof.witness import NEEDED, counted
+from tests.proof.workers import PATIENCE, crew
 
 STRATEGIES = ("{lookback: 3, entry: 0.0002}", "{fast: 2, slow: 4, signal: 2}", 25_000)
 START = DAY - 15 * MINUTE
@@ -60,11 +61,13 @@ async def _make(wanted: Wanted, installation: Installation, protocol: Protocol) 
         for symbol in SYMBOLS
     ]
     began = time.monotonic()
-    async with Exchange(settings(START, wanted.speed), markets) as play:
+    async with (
+        Exchange(settings(START, wanted.speed), markets) as play,
+        crew(installation, protocol.say) as hands,
+    ):
         installation.serve(play)
-        worker = await installation.start()
-        await assigned(worker)
-        run = Run(installation, play, worker, random.Random(wanted.seed))
+        worker = await hands.hire()
+        run = Run(installation, play, worker, hands, random.Random(wanted.seed))
         async with paced(installation, play):
             await until(lambda: decided(installation), "the first decision", PATIENCE)
             await _act(run, wanted, protocol)
@@ -76,7 +79,7 @@ async def _make(wanted: Wanted, installation: Installation, protocol: Protocol) 
             holds=minutes >= wanted.minutes,
         )
         await _happened(run, protocol)
-        code = await end(run.worker, signal.SIGTERM)
+        code = await run.worker.end(signal.SIGTERM)
         protocol.holds("the worker ends with 0 at last", holds=code == 0)
 
 
