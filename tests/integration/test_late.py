@@ -62,12 +62,7 @@ async def test_silence_delays_its_own_accounts_only_and_late_trades_make_revisio
 async def silence_delays_its_own_accounts_only(
     installation: Installation, play: LocalExchange
 ) -> None:
-    """Nothing of A comes any more, and three trades of B are missing; REST lacks both."""
-    play.faults.rest_behind(ALL, "AAAUSDT")
-    play.faults.rest_behind(ALL, "BBBUSDT")
-    play.faults.skip("AAAUSDT", ALL)
-    play.faults.skip("BBBUSDT", 3)
-
+    """Nothing of A comes any more, then three trades of B are missing; REST lacks both."""
     seen: set[str] = set()
 
     async def said() -> set[str]:
@@ -80,6 +75,12 @@ async def silence_delays_its_own_accounts_only(
             seen.add("apart")
         return seen
 
+    play.faults.rest_behind(ALL, "AAAUSDT")
+    play.faults.skip("AAAUSDT", ALL)
+    # Only where B's bar has closed does the portfolio wait for A's.
+    await eventually(said, lambda found: "portfolio paper" in found, installation.said)
+    play.faults.rest_behind(ALL, "BBBUSDT")
+    play.faults.skip("BBBUSDT", 3)
     await eventually(said, lambda found: len(found) == len(EXPECTED) + 1, installation.said)
 
 
