@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ settings.register_profile(
     "lockstep", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("lockstep")
+
+# A shell that starts the tests in the background lets them ignore it, and what they start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = ("tests/browser/",)
 """Folders whose files share what is costly to start."""

@@ -5,13 +5,13 @@ These functions run in a process of their own (`fresh`), which loads the strateg
 
 from __future__ import annotations
 
-import asyncio
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from app import running
 from app.backtest.signals import Course, Courses, Follower
 from app.backtest.source import Chunks, Source
 from app.backtest.trace import Place, Rows, Trace, difference
@@ -87,30 +87,30 @@ class Whole:
 def whole(source: Source) -> Whole:
     """Run a source twice in this process."""
     courses = Courses()
-    fed, first = asyncio.run(_run(source, None, courses))
-    _, second = asyncio.run(_run(source))
+    fed, first = running.run(_run(source, None, courses))
+    _, second = running.run(_run(source))
     warmups = {who: _warmup(fed.accounts[who[0]], who[1]) for who in courses.found}
     return Whole(first.rows, fed, courses.found, difference(first.rows, second.rows), warmups)
 
 
 def part(source: Source) -> tuple[Rows, int]:
     """Run a source once; return what it decided, and up to when that is settled."""
-    fed, trace = asyncio.run(_run(source))
+    fed, trace = running.run(_run(source))
     return trace.rows, fed.settled
 
 
 def kept(source: Source, place: Place, times: int) -> list[bytes]:
     """Run a source so many times in this process; return what the last one made at a place."""
     for _ in range(times - 1):
-        asyncio.run(_run(source))
-    _, trace = asyncio.run(_run(source, place))
+        running.run(_run(source))
+    _, trace = running.run(_run(source, place))
     return trace.kept
 
 
 def courses(source: Source) -> dict[Follower, Course]:
     """Run a source once; return what the strategies said."""
     found = Courses()
-    asyncio.run(_run(source, None, found))
+    running.run(_run(source, None, found))
     return found.found
 
 

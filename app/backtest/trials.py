@@ -6,11 +6,11 @@ one pipeline, which share candles and nothing else.
 
 from __future__ import annotations
 
-import asyncio
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 
+from app import running
 from app.backtest.source import Files
 from app.backtest.windows import WindowScore, scores, windows
 from app.core.events import Account, Output, Portfolio
@@ -29,7 +29,7 @@ def run(source: Files, accounts: Sequence[Account], count: int) -> list[list[Win
     named = tuple(
         replace(account, name=f"{account.name}-{number}") for number, account in enumerate(accounts)
     )
-    curves = asyncio.run(_curves(replace(source, accounts=named)))
+    curves = running.run(_curves(replace(source, accounts=named)))
     found = []
     for account in named:
         if account.name not in curves:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app import running
 from app.errors import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _run(said: Words, out: Path | None) -> Report:
 
     asked = request(said, out)
     with Meter("backtest", "trades", asked.rows) as meter:
-        return asyncio.run(
+        return running.run(
             run(asked.run, lambda count, moment: meter.tell(count, format_time(moment)[:16]))
         )
 

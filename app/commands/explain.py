@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from contextlib import AsyncExitStack
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app import running
 from app.commands.times import time_of
 from app.errors import ConfigurationError
 
@@ -44,7 +44,7 @@ def explain(
     if (moment is None) != (instrument is None) or (account and moment is None):
         raise click.UsageError("--at, --instrument and --account go together; --account may miss.")
     time = time_of(moment, "--at")
-    trees = asyncio.run(_explain(name, time, instrument, account, database=database))
+    trees = running.run(_explain(name, time, instrument, account, database=database))
     if as_json:
         from app.replay.explain import document  # noqa: PLC0415 - help loads nothing
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from app import running
 from app.commands.times import time_of
 from app.errors import INTERRUPTED, ConfigurationError
 
@@ -104,7 +104,7 @@ def _run(settings: Settings, dump: Dump, accounts: tuple[str, ...], manner: Mann
                 done = count
                 meter.tell(count, format_time(moment)[:16])
 
-            return asyncio.run(_load(settings, dump, accounts, manner, tell))
+            return running.run(_load(settings, dump, accounts, manner, tell))
     except (KeyboardInterrupt, SystemExit) as stop:
         click.echo(f"Stopped after {done:,} trades: run the same command again to go on.", err=True)
         if isinstance(stop, SystemExit):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from contextlib import AsyncExitStack
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app import running
 from app.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def replay(  # noqa: PLR0917 - click passes each option
     if accounts and not files:
         raise click.UsageError("--account was given without --file: a run has its own accounts.")
     request = Request(dumps(files, instrument), accounts, database, start, end)
-    report = asyncio.run(_run(request, out, form, prefix, table=table))
+    report = running.run(_run(request, out, form, prefix, table=table))
     if as_json:
         click.echo(json.dumps(asdict(report)))
     else:

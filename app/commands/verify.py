@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app import running
 from app.errors import ConfigurationError, DifferenceError, LockstepError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def verify(*, start: str | None, following: bool, as_json: bool) -> None:
     run could not be compared.
     """
     time = _moment(start)
-    verdict = asyncio.run(_follow(time, as_json=as_json) if following else _verify(time))
+    verdict = running.run(_follow(time, as_json=as_json) if following else _verify(time))
     if as_json:
         click.echo(json.dumps(asdict(verdict)))
     else:
