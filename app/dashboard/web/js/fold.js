@@ -74,6 +74,13 @@ export function riskEvent(item) {
   return KINDS.has(record.type) ? { ...record, kind: record.type, topic, partition, offset } : null;
 }
 
+/** Why an account halted: of a command who gave it and why, else the limit and its numbers. */
+export function cause(event, commands) {
+  const [name] = /^command\/\S+/.exec(event.reason) ?? [];
+  const given = name && commands.find((each) => name.endsWith(`/${each.command_id}`));
+  return given ? `told by ${given.by}: ${given.reason}` : `by ${event.limit?.replaceAll("_", " ")}: ${event.reason}`;
+}
+
 /** The worse of two falls, for a curve's drawdown: (peak - equity) / peak as a number. */
 export function fall(peak, equity) {
   const high = greatest(peak, equity);

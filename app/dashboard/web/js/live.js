@@ -158,6 +158,7 @@ function records(data) {
   for (const item of data.records) {
     const account = live.accounts.get(item.record.account);
     if (account && fold(account, item)) touched.add(account.account);
+    if (item.record.type === "command") live.commands = [item.record, ...live.commands].slice(0, KEPT_EVENTS);
     const event = riskEvent(item);
     if (event) keep(event);
     tell(item.record.type, item);

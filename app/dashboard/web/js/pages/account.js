@@ -31,6 +31,7 @@ export async function open(main, scope, key, query) {
     return;
   }
   if (!key) history.replaceState(null, "", `/accounts/${name}${location.search}`);
+  document.title = `${name} · Lockstep`;
   choose(name);
   new Page(main, scope, name, query.get("tab") ?? "positions");
 }

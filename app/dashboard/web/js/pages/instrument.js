@@ -45,6 +45,7 @@ export async function open(main, scope, key, query) {
     return;
   }
   if (!key) history.replaceState(null, "", `/instruments/${fact.instrument}${location.search}`);
+  document.title = `${short(fact.instrument)} · Lockstep`;
   new Page(main, scope, fact, all, query);
 }
 

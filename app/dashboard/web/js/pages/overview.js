@@ -2,6 +2,7 @@
 
 import { fill, h, soon, update } from "../dom.js";
 import { ago, count, dated, duration, exact, Money, share, short, time } from "../format.js";
+import { cause } from "../fold.js";
 import { live, now } from "../live.js";
 import { account as accountLink, explain, instrument, meter, named, place, state, tile } from "../parts/bits.js";
 import { controls } from "../parts/controls.js";
@@ -102,7 +103,7 @@ class Card {
     this.element.classList.toggle("halted", account.halted === true);
     update(this.badge, badge(account));
     this.reason.hidden = !account.halt;
-    if (account.halt) update(this.reason, `${account.flatten ? "Flattening" : "Halted"} since `, time(account.halt.time, dated), ` by ${limit(account.halt.limit)}: ${account.halt.reason}`);
+    if (account.halt) update(this.reason, `${account.flatten ? "Flattening" : "Halted"} since `, time(account.halt.time, dated), ` ${cause(account.halt, live.commands)}`);
     update(this.tiles, tiles(account, money));
     update(this.limits, limits(account, money));
     update(this.positions, held(account, money));

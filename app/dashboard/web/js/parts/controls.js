@@ -50,7 +50,7 @@ export function controls(name, { large = false } = {}) {
 /** Ask before telling the account. */
 export function ask(what, name) {
   const account = live.accounts.get(name);
-  const state = { id: identity(), sent: false };
+  const state = { id: identity(), sent: false, taken: false, acted: null };
   const dialog = h("dialog", { "aria-labelledby": "ask-title", class: what });
   const confirm = h("input", { autocomplete: "off", spellcheck: "false", id: "ask-name", oninput: () => ready() });
   const reason = h("input", { maxlength: 500, id: "ask-reason", placeholder: "by hand" });
@@ -81,6 +81,7 @@ export function ask(what, name) {
     state.sent = true;
     ready();
     remember(by.value);
+    listen();
     fill(outcome, h("p", null, "Sending…"));
     try {
       const taken = await post("/api/commands", {
@@ -104,14 +105,25 @@ export function ask(what, name) {
     fill(outcome, h("p", null, h("strong", null, "Taken"), ", recorded at ", place(taken), ` as given by ${taken.by}. It acts at the next decision.`));
     cancel.textContent = "Close";
     go.hidden = true;
-    const kind = what === "resume" ? "resumed" : "halted";
-    ends.push(
-      on(kind, (item) => {
-        if (item.record.account !== name) return;
-        outcome.append(h("p", null, h("strong", null, what === "resume" ? "Resumed" : "Halted"), " at the decision of ", time(item.record.time), "."));
-        say(`${name} ${kind}`);
-      }),
-    );
+    state.taken = true;
+    if (state.acted) acted(state.acted);
+  }
+
+  /** Wait for what the command does: it may be done before the answer is here. */
+  function listen() {
+    if (ends.length) return;
+    const note = (item) => {
+      if (item.record.account !== name) return;
+      if (state.taken) acted(item.record);
+      else state.acted = item.record;
+    };
+    ends.push(on(what === "resume" ? "resumed" : "halted", note));
+  }
+
+  function acted(record) {
+    const word = what === "resume" ? "Resumed" : "Halted";
+    outcome.append(h("p", null, h("strong", null, word), " at the decision of ", time(record.time), "."));
+    say(`${name} ${word.toLowerCase()}`);
   }
 
   dialog.append(form);

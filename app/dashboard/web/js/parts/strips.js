@@ -2,6 +2,7 @@
 
 import { fill, h, soon, update } from "../dom.js";
 import { ago, clock, count, dated, Money, share, time } from "../format.js";
+import { cause } from "../fold.js";
 import { live, now, on } from "../live.js";
 import { account as chosen, choose, onChoice } from "./choice.js";
 import { named, place, state } from "./bits.js";
@@ -33,7 +34,7 @@ function draw() {
   status(account);
   proof();
   trouble();
-  title(account);
+  title();
 }
 
 /** How old the newest trade of an account's instruments is, ms; null where none is known. */
@@ -90,7 +91,7 @@ function contents(account) {
   const today = account.day_profit;
   const part = today && Number(account.day_start) ? Number(today) / Number(account.day_start) : null;
   return {
-    mode: state(kind, word, account.halt?.reason ?? null),
+    mode: state(kind, word, account.halt ? cause(account.halt, live.commands) : null),
     equity: [money.cell(account.equity), h("small", null, ` ${account.quote}`)],
     today: [money.change(today), part === null ? null : h("small", null, ` ${share(part, true)}`)],
     realised: money.change(account.realised),
@@ -160,8 +161,9 @@ function names(list) {
   return list.length > 3 ? `${list.length} stages (${list.slice(0, 3).join(", ")}, …)` : list.join(", ");
 }
 
-function title(account) {
-  const page = document.title.replace(/^HALTED · /, "");
-  const wanted = account?.halted ? `HALTED · ${page}` : page;
+function title() {
+  const page = document.title.replace(/^HALTED [^·]*· /, "");
+  const halted = [...live.accounts.values()].filter((each) => each.halted).map((each) => each.account);
+  const wanted = halted.length ? `HALTED ${halted.join(", ")} · ${page}` : page;
   if (document.title !== wanted) document.title = wanted;
 }
