@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
+from app.core.columns import Decimals, sum_of_products
 from app.core.decimals import EXACT, ZERO, add, total
 from app.core.events import (
     Candle,
@@ -301,6 +304,8 @@ class CandleMachine:
 
 def fold(record: Trades, start: int, stop: int) -> Bar:
     """Return the bar of trades `start` to `stop` (exclusive, at least one) of a record."""
+    if isinstance(record.price, Decimals) and isinstance(record.quantity, Decimals):
+        return _fold_units(record, record.price, record.quantity, slice(start, stop))
     price, quantity = record.price[start:stop], record.quantity[start:stop]
     quote_volume = ZERO
     for value, size in zip(price, quantity, strict=True):
@@ -318,6 +323,25 @@ def fold(record: Trades, start: int, stop: int) -> Bar:
         trades=stop - start,
         first_id=record.id[start],
         last_id=record.id[stop - 1],
+    )
+
+
+def _fold_units(record: Trades, price: Decimals, quantity: Decimals, rows: slice) -> Bar:
+    """Return what `fold` does, of whole numbers: nothing is rounded."""
+    prices, sizes = price.units[rows], quantity.units[rows]
+    bought = np.logical_not(record.buyer_maker[rows])
+    spent = sum_of_products(prices, sizes)
+    return Bar(
+        open=price[rows.start],
+        high=price[rows.start + int(prices.argmax())],
+        low=price[rows.start + int(prices.argmin())],
+        close=price[rows.stop - 1],
+        volume=quantity.decimal(int(sizes.sum())),
+        quote_volume=Decimal(spent).scaleb(-price.places - quantity.places),
+        taker_buy_volume=quantity.decimal(int(sizes[bought].sum())),
+        trades=rows.stop - rows.start,
+        first_id=record.id[rows.start],
+        last_id=record.id[rows.stop - 1],
     )
 
 

@@ -114,8 +114,10 @@ class _Book:
         """Yield what the trades of the interval not met before fill, in their order."""
         begin = self.orders.time + self._terms.model.latency
         runs, self._runs = interval.runs[self._runs :], len(interval.runs)
-        for record, indexes in runs if self._turns else ():
+        for record, indexes in runs:
             for index in indexes:
+                if not self._turns:
+                    return
                 if record.time[index] >= begin:
                     yield from self._meet(record, index)
 

@@ -11,6 +11,10 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, NoReturn
 
+import numpy as np
+import orjson
+
+from app.core.columns import MOST_UNITS, DecimalColumn, Decimals
 from app.runtime.wire import (
     DECIMAL,
     DECIMALS,
@@ -22,6 +26,15 @@ from app.runtime.wire import (
     inside,
     optionally,
 )
+
+MANY = 12
+"""Rows from which on a column of decimals is read as whole numbers; below, it costs more."""
+
+PLACES = (4, 8)
+"""Decimal places that columns are tried with."""
+
+LONGEST_EXACT = 16
+"""Characters of a number of 15 digits and a point."""
 
 
 @functools.cache
@@ -51,7 +64,10 @@ def _read_dataclass(cls: type) -> Step:
             raise RefusedError("an object", value)
         if value.keys() != names:
             _refuse_names(names, value)
-        arguments = [inside(name, reader, value[name]) for name, reader in readers]
+        try:
+            arguments = [reader(value[name]) for name, reader in readers]
+        except RefusedError:  # once more, to say where it stood
+            arguments = [inside(name, reader, value[name]) for name, reader in readers]
         try:
             return cls(*arguments)
         except ValueError as error:
@@ -150,12 +166,44 @@ def _read_decimal_column(reader: Step, value: Any) -> tuple[Any, ...]:
     return _read_items(reader, value)
 
 
+def _read_amounts(value: Any) -> DecimalColumn:
+    """Return a column as whole numbers where it has many rows and all of them fit."""
+    found = None
+    if type(value) is list and MANY <= len(value) <= LONGEST_LIST:
+        found = _units(value) if set(map(type, value)) == {str} else None
+    return _read_decimal_column(_read_decimal, value) if found is None else found
+
+
+def _units(value: list[str]) -> Decimals | None:
+    """Return the column; none where a number is too large, too fine, or perhaps none at all.
+
+    The parser of JSON has the same idea of a number as we, but for signs and exponents. And no two
+    numbers of 15 digits have the same double: where a number's is that of `units`, it is they.
+    """
+    joined = ",".join(value).encode()
+    if joined.translate(None, b"0123456789.,") or max(map(len, value)) > LONGEST_EXACT:
+        return None
+    try:
+        numbers = np.array(orjson.loads(b"[%b]" % joined), np.float64)
+    except orjson.JSONDecodeError:
+        return None
+    if len(numbers) != len(value) or numbers.max() >= MOST_UNITS:
+        return None
+    for places in PLACES:
+        units = np.rint(numbers * 10**places)
+        if np.array_equal(units / 10**places, numbers):
+            fits = units.max() < MOST_UNITS
+            return Decimals(value, units.astype(np.int64), places) if fits else None
+    return None
+
+
 _READERS: dict[Any, Step] = {
     int: _read_int,
     bool: _read_bool,
     float: _read_float,
     str: read_text,
     Decimal: _read_decimal,
+    DecimalColumn: _read_amounts,
 }
 _COLUMNS: dict[Any, Callable[[Step, Any], tuple[Any, ...]]] = {
     int: functools.partial(_read_plain_column, int),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+from app.core.columns import DecimalColumn, Decimals
 from app.core.decimals import plain
 from app.runtime.wire import (
     DECIMAL,
@@ -130,10 +131,17 @@ def _write_ints(write: Step, value: Any) -> list[Any]:
     return items
 
 
+def _write_amounts(value: Any) -> list[Any]:
+    if type(value) is Decimals:
+        value = tuple(value)
+    return _write_items(_write_decimal, value)
+
+
 _WRITERS: dict[Any, Step] = {
     int: _write_int,
     bool: _write_bool,
     float: _write_float,
     str: _write_text,
     Decimal: _write_decimal,
+    DecimalColumn: _write_amounts,
 }

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core import events
+from app.core.columns import Decimals
 from app.core.events import Identity, Message, Record
 from app.runtime.codec import (
     LARGEST_BYTES,
@@ -26,6 +27,7 @@ from app.runtime.codec import (
     encode_state,
     readable,
 )
+from app.runtime.wire_reading import MANY
 from tests.records import MESSAGES, RECORDS, messages, trades
 
 TYPES = list(RECORDS)
@@ -296,6 +298,83 @@ def test_a_bad_price_is_refused_wherever_it_stands_in_a_column(price: Any, place
     assert "price" in refused(raw)
     prices[place] = "1"
     assert decode(orjson.dumps(raw))
+
+
+def trades_of(prices: list[str]) -> bytes:
+    ids = list(range(len(prices)))
+    raw = {
+        "type": "trades",
+        "instrument": "X:Y",
+        "id": ids,
+        "first_id": ids,
+        "last_id": ids,
+        "time": ids,
+        "price": prices,
+        "quantity": ["1.5"] * len(prices),
+        "buyer_maker": [True] * len(prices),
+        "age": 0,
+    }
+    return orjson.dumps(raw)
+
+
+TEXTS = st.builds(
+    lambda units, places, zeros: (
+        format(Decimal(units).scaleb(-places), "f") + ("0" * zeros if places else "")
+    ),
+    st.integers(1, 10**15),
+    st.integers(0, 12),
+    st.integers(0, 2),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([4, 8, 12]).flatmap(
+        lambda places: st.lists(
+            st.builds(
+                lambda units, zeros: format(Decimal(units).scaleb(-places), "f") + "0" * zeros,
+                st.integers(1, 10**14),
+                st.integers(0, 2),
+            ),
+            min_size=MANY,
+            max_size=MANY + 3,
+        )
+    ),
+    st.lists(TEXTS, max_size=1),
+)
+def test_a_column_of_many_rows_is_what_each_row_says(rows: list[str], odd: list[str]) -> None:
+    # A number of other places among them, too large or too fine for a double, changes nothing.
+    texts = [*rows, *odd]
+    message = decode(trades_of(texts))
+    assert isinstance(message.record, events.Trades)
+    price = message.record.price
+    assert tuple(price) == tuple(map(Decimal, texts))
+    assert list(map(str, price)) == list(map(str, map(Decimal, texts)))
+    if isinstance(price, Decimals):
+        units = [Decimal(int(one)).scaleb(-price.places) for one in price.units]
+        assert units == list(map(Decimal, texts))
+    assert decode(encode(message)) == message
+
+
+def test_usual_prices_are_read_as_whole_numbers() -> None:
+    message = decode(trades_of(["9123.45", "9123.4", "0.00012345", "9000"] * MANY))
+    assert isinstance(message.record, events.Trades)
+    assert isinstance(message.record.price, Decimals)
+    assert isinstance(message.record.quantity, Decimals)
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        *("0", "-1", "-0", "-0.00", "1" * 17, "1e3", "NaN", "", "1.", ".5", "01", "+1", "1,1"),
+        *(" 1", "0.0000000000001", "1.2.3", "[1]", "true"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 5, -1])
+def test_a_bad_price_is_refused_wherever_it_stands_among_many(price: str, place: int) -> None:
+    prices = ["1.5", "2", "3.25"] * MANY
+    prices[place] = price
+    assert "price" in refused(orjson.loads(trades_of(prices)))
 
 
 def test_trades_carry_their_ids_not_an_identity() -> None:

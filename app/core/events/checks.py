@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from app.core.columns import Decimals
 from app.core.decimals import EXACT
 
 LATEST_TIME = 7_258_118_400_000  # 2200-01-01T00:00:00Z in milliseconds
@@ -89,6 +90,9 @@ def places(name: str, value: Decimal, most: int = ENTERING_PLACES) -> None:
 
 def prices(name: str, column: Sequence[Decimal]) -> None:
     """Check prices that enter from outside."""
+    if isinstance(column, Decimals):
+        price(name, column.decimal(int(column.units.min())))
+        return  # its most, and its places, are below what is allowed
     _finite(name, column)
     price(name, min(column))
     price(name, max(column))
@@ -97,6 +101,8 @@ def prices(name: str, column: Sequence[Decimal]) -> None:
 
 def sizes(name: str, column: Sequence[Decimal]) -> None:
     """Check quantities that enter from outside: 0 to 10^18."""
+    if isinstance(column, Decimals):
+        return  # it holds nothing else
     _finite(name, column)
     for value in (min(column), max(column)):
         if not 0 <= value <= LARGEST_SIZE:

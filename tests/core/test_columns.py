@@ -1,0 +1,79 @@
+"""Columns of whole numbers say what the same decimals say, to the last digit."""
+
+from __future__ import annotations
+
+import dataclasses
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core.candles import fold
+from app.core.columns import MOST_UNITS, Decimals, sum_of_products
+from app.core.events import InvalidRecordError, Trades
+
+UNITS = st.integers(0, MOST_UNITS - 1)
+
+
+def column(units: list[int], places: int) -> Decimals:
+    texts = [format(Decimal(one).scaleb(-places), "f") for one in units]
+    return Decimals(texts, np.array(units, np.int64), places)
+
+
+@st.composite
+def trades(draw: st.DrawFn) -> Trades:
+    rows = draw(
+        st.lists(st.tuples(UNITS.filter(bool), UNITS, st.booleans()), min_size=1, max_size=40)
+    )
+    prices, sizes, resting = zip(*rows, strict=True)
+    ids = tuple(range(7, 7 + len(rows)))
+    return Trades(
+        instrument="X:Y",
+        id=ids,
+        first_id=ids,
+        last_id=ids,
+        time=ids,
+        price=column(list(prices), draw(st.sampled_from([4, 8]))),
+        quantity=column(list(sizes), draw(st.sampled_from([4, 8]))),
+        buyer_maker=resting,
+        age=0,
+    )
+
+
+def plain(record: Trades) -> Trades:
+    """Return the same record with its columns as decimals."""
+    return dataclasses.replace(record, price=tuple(record.price), quantity=tuple(record.quantity))
+
+
+@settings(max_examples=100, deadline=None)
+@given(trades(), st.data())
+def test_a_fold_of_whole_numbers_is_that_of_the_decimals(
+    record: Trades, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, len(record.id) - 1))
+    stop = data.draw(st.integers(start + 1, len(record.id)))
+    assert fold(record, start, stop) == fold(plain(record), start, stop)
+
+
+@settings(max_examples=50, deadline=None)
+@given(trades())
+def test_a_column_is_equal_to_its_decimals(record: Trades) -> None:
+    assert record == plain(record)
+    assert plain(record) == record
+    assert len(record.price) == len(record.id)
+    assert record.price[-1] == tuple(record.price)[-1]
+    assert record.price[1:3] == tuple(record.price)[1:3]
+
+
+def test_nothing_overflows_in_the_largest_column() -> None:
+    largest = np.full(10_000, MOST_UNITS - 1, np.int64)
+    assert sum_of_products(largest, largest) == 10_000 * (MOST_UNITS - 1) ** 2
+    assert int(largest.sum()) == 10_000 * (MOST_UNITS - 1)
+
+
+def test_a_price_of_zero_is_refused() -> None:
+    ones = column([1, 1], 4)
+    with pytest.raises(InvalidRecordError, match="price"):
+        Trades("X:Y", (1, 2), (1, 2), (1, 2), (0, 0), column([1, 0], 4), ones, (True, True), 0)
