@@ -19,6 +19,7 @@ from app.core.flow import Stage
 from app.errors import BugError
 from app.runtime.codec import DecodeError, decode, encode, readable
 from app.runtime.ports import Entry, Stored
+from app.runtime.recent import Recent
 from app.runtime.topics import STATE, key_of, records_of
 
 WARDENS = {"trades": "candles", "signals": "portfolio", "instruments": "market"}
@@ -36,22 +37,32 @@ class OwnRecordError(BugError):
     """A record of our own could not be taken: the log is not what our code wrote."""
 
 
-def admit(stored: Stored, stage: Stage) -> Message | list[Entry]:
+def admit(stored: Stored, stage: Stage, recent: Recent | None = None) -> Message | list[Entry]:
     """Return the message in `stored`, or the dead letter that reports it (none from others).
+
+    Args:
+        stored: What was read.
+        stage: Who read it.
+        recent: What this process's other readers have admitted; it is added to.
 
     Raises:
         OwnRecordError: The bytes stand where only our own records may, or claim to be one.
     """
-    return admit_for(stored, stage.name)
+    return admit_for(stored, stage.name, recent)
 
 
-def admit_for(stored: Stored, reader: str) -> Message | list[Entry]:
+def admit_for(stored: Stored, reader: str, recent: Recent | None = None) -> Message | list[Entry]:
     """Do as `admit` for a reader by its name."""
+    known = None if recent is None else recent.get(stored)
+    if known is not None:
+        return known
     try:
         message = decode(stored.value or b"")
         _check(stored, message)
     except DecodeError as error:
         return _refuse(stored, reader, str(error))
+    if recent is not None:
+        recent.put(stored, message)
     return message
 
 

@@ -33,6 +33,7 @@ class Partition:
         position: The next offset to take, by input topic.
         begun: Whether the stage has ever written down anything here.
         inherited: Keys whose state on the log carries the token of an earlier owner.
+        touched: Keys that took something since their states were last written, in that order.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Partition:
     position: dict[str, int] = field(default_factory=dict)
     begun: bool = False
     inherited: set[str] = field(default_factory=set)
+    touched: dict[str, None] = field(default_factory=dict)
 
     def needs(self) -> dict[str, int]:
         """Return the oldest offset that a successor must read again, by input topic."""

@@ -20,11 +20,13 @@ from app.runtime.bus import EventBus
 from app.runtime.decisions import log_decisions
 from app.runtime.failstop import exit_with
 from app.runtime.faust_settings import faust_settings
+from app.runtime.fetching import IN_BULK
 from app.runtime.kafka import KafkaLog
 from app.runtime.logs import configure
 from app.runtime.loss import Acceptance
 from app.runtime.market import MarketIntake
 from app.runtime.ports import Intake
+from app.runtime.recent import Recent
 from app.runtime.shell import Shell, StageApp
 from app.runtime.sink import SINK_TOPICS, SinkIntake
 from app.runtime.stage import StageRuntime
@@ -52,6 +54,7 @@ class Process(Service):  # type: ignore[misc]
         self.log_of_records = KafkaLog(kafka.bootstrap, kafka.prefix, **kafka.security())
         self.database = Database(settings.database.storage())
         self.bus = EventBus()
+        self._recent = Recent()
         self._shells: list[Shell] = []
         self._stop_watching: Callable[[], None] = lambda: None
 
@@ -111,7 +114,9 @@ class Process(Service):  # type: ignore[misc]
 
     def _stage(self, stage: Any) -> StageRuntime:
         run = self._settings.worker.run
-        return StageRuntime(stage, self.log_of_records, run, self._owner, self._publish)
+        return StageRuntime(
+            stage, self.log_of_records, run, self._owner, self._publish, recent=self._recent
+        )
 
     def _market(self) -> MarketIntake:
         worker = self._settings.worker
@@ -119,7 +124,11 @@ class Process(Service):  # type: ignore[misc]
 
     def _sink(self, shell: Shell) -> SinkIntake:
         return SinkIntake(
-            self.database, self.log_of_records, shell.waits_for, lambda: self.accept_loss
+            self.database,
+            self.log_of_records,
+            shell.waits_for,
+            lambda: self.accept_loss,
+            self._recent,
         )
 
     def _publish(self, message: Message) -> None:
@@ -130,5 +139,7 @@ class Process(Service):  # type: ignore[misc]
         app = StageApp(prefix + name, **faust_settings(self._settings), beacon=self.beacon)
         shell = Shell(name, inputs, prefix, app)
         shell.intake = make(shell)
+        if name == EDGES[1]:
+            shell.fetching = IN_BULK
         self._shells.append(shell)
         return app

@@ -24,12 +24,12 @@ from mode.utils.futures import maybe_async
 from app.errors import UnreachableError
 from app.runtime.failstop import exit_with
 from app.runtime.faust_worker import App
+from app.runtime.fetching import PROMPT, Fetching, hold, pace
 from app.runtime.ports import Intake, Place, Stored
 from app.runtime.watchdog import Watchdog
 
 log = structlog.get_logger()
 
-FETCH_WAIT_MS = 250
 REQUEST_TIMEOUT_MS = 40_000
 COMMIT_SECONDS = 1.0
 MOST_PENDING = 5_000  # records in memory beyond which reading waits
@@ -50,6 +50,7 @@ class _Client(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Connect; no thread."""
         self._thread_started.set()
         await self.on_start()
+        pace(self._consumer._fetcher, self.consumer.app.shell.fetching)  # noqa: SLF001
         self._admission = asyncio.create_task(self._require_admission())
         self._started.set()
 
@@ -80,7 +81,7 @@ class _Client(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # Faust waits 1.5 s; an idle partition's long poll may hold up a busy one on its broker.
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - guarded by a test
+        hold(consumer, self.consumer.app.shell.fetching)
         # All inputs of a stage must give a worker the same partitions; round robin doesn't.
         consumer._partition_assignment_strategy = (RangePartitionAssignor,)  # noqa: SLF001
         # Faust's setting also bounds how long an intake may load, which is for ever; not these.
@@ -214,10 +215,12 @@ class Shell:
         app: The Faust app: one consumer group.
         room: Set while less is pending than one may hold in memory; reading waits for it.
         intake: Whom it feeds; set before the app starts.
+        fetching: How it asks for records; set before the app starts.
     """
 
     def __init__(self, name: str, topics: tuple[str, ...], prefix: str, app: StageApp) -> None:
         self.name = name
+        self.fetching: Fetching = PROMPT
         self.app = app
         self.room = asyncio.Event()
         self.room.set()

@@ -9,6 +9,7 @@ import structlog
 from app.core.events import Inbound, Message
 from app.runtime.admission import admit_for, dead_letter
 from app.runtime.ports import Log, Place, Stored
+from app.runtime.recent import Recent
 from app.runtime.stage import LostInputError
 from app.storage.database import Database
 from app.storage.sink import HoleError, Sink, Skipped
@@ -61,6 +62,7 @@ class SinkIntake:
         report: Told in a sentence what the sink waits for, and "" when it no longer does.
         accepts_loss: Whether to go on, at the first start only, where the log has lost what the
             database lacks.
+        recent: What this process's other readers have admitted.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class SinkIntake:
         log: Log,
         report: Callable[[str], None],
         accepts_loss: Callable[[], bool] = lambda: False,
+        recent: Recent | None = None,
     ) -> None:
+        self._recent = recent
         self._sink = Sink(PostgresStore(database), report)
         self._log = log
         self._accepts_loss = accepts_loss
@@ -134,7 +138,7 @@ class SinkIntake:
         """Store what was read; waits for a database that is down."""
         stored = self._stored
         batch = [
-            _item(entry)
+            self._item(entry)
             for place, entries in batches.items()
             for entry in entries
             if entry.offset >= stored.get(place, entry.offset + 1)
@@ -146,6 +150,13 @@ class SinkIntake:
             self._idle = 0
             for item in part:
                 stored[Place(item.topic, item.partition)] = item.offset + 1
+
+    def _item(self, stored: Stored) -> Inbound | Skipped:
+        """Return the record to store; bytes that are none have their dead letter already."""
+        admitted = admit_for(stored, NAME, self._recent)
+        if isinstance(admitted, Message):
+            return Inbound(admitted, stored.topic, stored.partition, stored.offset)
+        return Skipped(stored.topic, stored.partition, stored.offset)
 
     def committable(self) -> dict[Place, int]:
         """Return the first offset of each partition that is not stored."""
@@ -177,11 +188,3 @@ class SinkIntake:
 
 def _refuses() -> bool:
     return False
-
-
-def _item(stored: Stored) -> Inbound | Skipped:
-    """Return the record to store; foreign bytes that are none have their dead letter already."""
-    admitted = admit_for(stored, NAME)
-    if isinstance(admitted, Message):
-        return Inbound(admitted, stored.topic, stored.partition, stored.offset)
-    return Skipped(stored.topic, stored.partition, stored.offset)

@@ -11,6 +11,7 @@ from app.runtime import admission
 from app.runtime.codec import encode, encode_state
 from app.runtime.partition import Partition, StateLog
 from app.runtime.ports import Entry, Log, Place, Stored
+from app.runtime.recent import Recent
 
 DAY = 86_400_000
 TRADES = "trades"
@@ -71,8 +72,11 @@ class StageRuntime:
         run: str,
         owner: str,
         watch: Callable[[Message], None] | None = None,
+        *,
+        recent: Recent | None = None,
     ) -> None:
         self.stage = stage
+        self._recent = recent
         self._watch = watch
         self._log = log
         self._states = StateLog(stage, log, run, owner)
@@ -80,6 +84,9 @@ class StageRuntime:
         self._counts: dict[str, int] = {}
         self._committable: dict[Place, int] = {}
         self._checkpoints = 0
+        self._stepping = False  # memory is ahead of the log while a take is under way
+        self._moved = False  # what is committable may have changed since it was found out
+        self._asked = False  # somebody asked while it could not be
 
     async def assign(self, places: Mapping[Place, int | None]) -> dict[Place, int]:
         """Claim partitions, load their states, and return where to resume reading.
@@ -100,6 +107,7 @@ class StageRuntime:
         # New objects: a take still under way must not write what a successor's loader missed.
         self._partitions = {}
         self._committable = {}
+        self._moved = self._stepping = False
 
     async def take(self, batches: Mapping[Place, Sequence[Stored]]) -> None:
         """Take records as read: step, append outputs, then the states they led to.
@@ -109,6 +117,7 @@ class StageRuntime:
         """
         partitions = self._partitions
         made: list[Output] = []
+        self._stepping = True
         try:
             await self._log.append(self._outputs(batches, made))
             await self._log.append(self._changed_states())
@@ -117,17 +126,28 @@ class StageRuntime:
             partitions.clear()
             raise
         if partitions is self._partitions:
-            self._committable = self._needs()
+            self._stepping, self._moved = False, True
+            if self._asked:
+                self._settle()
         if self._watch is not None:
             for output in made:
                 self._watch(output.message)
 
     def committable(self) -> dict[Place, int]:
-        """Return the oldest offset still needed of every input partition, as of the last take.
+        """Return the oldest offset still needed of every input partition, as of a take's end.
 
+        That of the last take; asked during one, of one that ended since this was asked before.
         Of a partition whose inherited states are still to be written: nothing.
         """
+        # Every key has to be asked for it, so it is not done at each take's end for nobody.
+        self._asked = self._stepping
+        if self._moved and not self._stepping:
+            self._settle()
         return dict(self._committable)
+
+    def _settle(self) -> None:
+        self._committable = self._needs()
+        self._moved = self._asked = False
 
     async def checkpoint(self) -> None:
         """Append progress that moved, and again the states that fell behind or were inherited."""
@@ -144,7 +164,7 @@ class StageRuntime:
         for partition in partitions.values():
             partition.inherited.clear()
         if partitions is self._partitions:
-            self._committable = self._needs()
+            self._settle()
 
     async def close(self) -> None:
         """Do nothing: a stage acts only when it is fed."""
@@ -216,7 +236,7 @@ class StageRuntime:
                 f"`lockstep topics check`."
             )
         partition.position[stored.topic] = due + 1
-        admitted = admission.admit(stored, self.stage)
+        admitted = admission.admit(stored, self.stage, self._recent)
         if not isinstance(admitted, Message):
             return admitted
         return self._feed(partition, stored, admitted, made)
@@ -232,6 +252,7 @@ class StageRuntime:
             machine = partition.machines[key] = self.stage.machine(key, None)
             partition.written[key] = machine.revision
         before = machine.time
+        partition.touched[key] = None
         outputs = machine.take(Inbound(message, stored.topic, stored.partition, stored.offset))
         made += outputs
         entries = [_entry(output) for output in outputs]
@@ -283,11 +304,9 @@ class StageRuntime:
 
 
 def _changed(partition: Partition) -> Iterable[str]:
-    return [
-        key
-        for key, machine in partition.machines.items()
-        if machine.revision != partition.written[key]
-    ]
+    """Return the keys with states to write; only who took something can have one."""
+    touched, partition.touched = partition.touched, {}
+    return [key for key in touched if partition.machines[key].revision != partition.written[key]]
 
 
 def _entry(output: Output) -> Entry:

@@ -26,7 +26,8 @@ from mode.worker import Worker as ModeWorker
 from app.config_sections import Kafka
 from app.runtime.faust_settings import faust_settings
 from app.runtime.faust_worker import Worker
-from app.runtime.shell import FETCH_WAIT_MS, REQUEST_TIMEOUT_MS, Shell, StageApp, _Consumer
+from app.runtime.fetching import PROMPT
+from app.runtime.shell import REQUEST_TIMEOUT_MS, Shell, StageApp, _Consumer
 
 SETTINGS: Any = SimpleNamespace(
     kafka=SimpleNamespace(bootstrap="127.0.0.1:1", session_timeout=6.0, security=dict)
@@ -69,7 +70,7 @@ async def test_the_client_is_told_what_faust_fixes_in_code(app: StageApp) -> Non
     consumer = app.consumer
     assert isinstance(consumer, _Consumer)
     client = consumer._thread._create_worker_consumer(app.transport)
-    assert client._fetch_max_wait_ms == FETCH_WAIT_MS
+    assert client._fetch_max_wait_ms == PROMPT.wait
     assert client._partition_assignment_strategy == (RangePartitionAssignor,)
     assert client._request_timeout_ms == client._client._request_timeout_ms == REQUEST_TIMEOUT_MS
     assert not client._enable_auto_commit

@@ -1,0 +1,59 @@
+"""How a stage asks its broker for records enters; the client's fetcher leaves, held to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How a stage asks for records.
+
+    Attributes:
+        pause: Seconds from one question to the next, at least. One who asks at once after every
+            answer is given one record at a time, and what a question costs, here and on the
+            broker, is most of what a record costs. A stage that is idle has asked already.
+        least: Bytes that the broker waits for,
+        wait: and how long it does, milliseconds.
+    """
+
+    pause: float
+    least: int
+    wait: int
+
+
+PROMPT = Fetching(pause=0.003, least=1, wait=250)
+"""For what decides: whatever comes is sent at once."""
+
+IN_BULK = Fetching(pause=0.003, least=256 * 1024, wait=150)
+"""For the tables, which nobody waits for: a transaction costs as much for one row as for many."""
+
+
+def hold(consumer: Any, fetching: Fetching) -> None:
+    """Let a Kafka consumer that has not started ask as told."""
+    consumer._fetch_max_wait_ms = fetching.wait  # noqa: SLF001 - guarded by a test
+    consumer._fetch_min_bytes = fetching.least  # noqa: SLF001
+
+
+def pace(fetcher: Any, fetching: Fetching) -> None:
+    """Let the fetcher of a consumer that has started ask no faster than told."""
+    fetcher._proc_fetch_request = _paced(fetcher._proc_fetch_request, fetching.pause)  # noqa: SLF001
+
+
+def _paced(
+    ask: Callable[[Any, Any, Any], Awaitable[bool]], pause: float
+) -> Callable[[Any, Any, Any], Awaitable[bool]]:
+    asked: dict[Any, float] = {}  # by broker: each is asked one question at a time
+
+    async def paced(assignment: Any, node: Any, request: Any) -> bool:
+        now = asyncio.get_running_loop().time
+        early = asked.get(node, 0.0) + pause - now()
+        if early > 0:
+            await asyncio.sleep(early)
+        asked[node] = now()
+        return await ask(assignment, node, request)
+
+    return paced
