@@ -16,7 +16,7 @@ from app.forks.local import LocalBackend
 from app.storage import migrations
 from app.storage.database import Database
 from tests.forks.tiger_api import TigerApi
-from tests.forks.tiger_binary import built
+from tests.forks.tiger_binary import WITH_BUILD, built
 from tests.forks.tigers import tiger_backend
 from tests.storage.conftest import NONE, SERVERS
 
@@ -68,7 +68,7 @@ async def local() -> AsyncIterator[World]:
 
 @pytest.fixture(
     params=[
-        tiger,
+        pytest.param(tiger, marks=pytest.mark.timeout(WITH_BUILD)),
         pytest.param(local, marks=[pytest.mark.integration, *([] if SERVERS else [NONE])]),
     ]
 )

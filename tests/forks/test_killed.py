@@ -19,10 +19,12 @@ from app.forks.lives import Life
 from app.forks.sweep import Sweep
 from tests.forks.mortal import agent_of
 from tests.forks.tiger_api import SOURCE, Service, TigerApi
+from tests.forks.tiger_binary import WITH_BUILD
 
 PATIENT = 120.0
 """Seconds that only a hang takes."""
 MOST = 60
+pytestmark = pytest.mark.timeout(WITH_BUILD)
 
 
 class Mortals:

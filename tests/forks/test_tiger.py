@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import stat
 import uuid
@@ -35,10 +36,13 @@ from tests.forks.tiger_api import (
     holding,
     losing,
     refusing,
+    telling,
 )
-from tests.forks.tigers import BRISK, tiger_backend
+from tests.forks.tiger_binary import WITH_BUILD
+from tests.forks.tigers import BRISK, PATIENT, Ending, keys, tiger_backend
 
 NOW = Moment()
+pytestmark = pytest.mark.timeout(WITH_BUILD)
 
 
 def fresh() -> str:
@@ -46,7 +50,7 @@ def fresh() -> str:
 
 
 async def ready(backend: TigerBackend, name: str | None = None) -> Copy:
-    return await backend.wait(await backend.create(name or fresh(), NOW), 8)
+    return await backend.wait(await backend.create(name or fresh(), NOW), PATIENT)
 
 
 async def test_a_fork_is_made_waited_for_reached_and_deleted(
@@ -57,7 +61,7 @@ async def test_a_fork_is_made_waited_for_reached_and_deleted(
     copy = await backend.create(name, NOW)
     assert (copy.name, copy.source, copy.environment) == (name, SOURCE, "DEV")
     assert not copy.standby
-    found = await backend.wait(copy, 8)
+    found = await backend.wait(copy, PATIENT)
     assert found.phase is Phase.READY
     settings = await backend.connect(found)
     assert (settings.host, settings.name, settings.user) == (
@@ -162,7 +166,7 @@ async def test_a_fork_whose_answer_was_lost_is_adopted(
     name = fresh()
     copy = await backend.create(name, NOW)
     assert [copy.handle] == [item.id for item in api.forks()]
-    settings = await backend.connect(await backend.wait(copy, 8))
+    settings = await backend.connect(await backend.wait(copy, PATIENT))
     assert settings.password == api.passwords[copy.handle]
 
 
@@ -184,7 +188,7 @@ async def test_only_a_fork_of_our_source_with_our_name_is_adopted(
     api.fork(fresh())
     api.add(api.fork("production-copy"))
     api.faults["fork"] = [refusing(503)]
-    quick = tiger_backend(api, tiger, pace=BRISK.__class__(0.02, 0.1, settle=0.5))
+    quick = tiger_backend(api, tiger, pace=dataclasses.replace(BRISK, settle=0.5))
     with pytest.raises(BackendUnavailableError, match="appeared within"):
         await quick.create(name, NOW)
 
@@ -200,13 +204,13 @@ async def test_a_refusal_is_final(backend: TigerBackend, api: TigerApi, status: 
 async def test_a_silent_api_is_ended_and_its_fork_found(api: TigerApi, tiger: Path) -> None:
     reached, go = asyncio.Event(), asyncio.Event()
     api.faults["fork"] = [holding(reached, go)]
-    hasty = tiger_backend(api, tiger, seconds=0.7)
-    made = asyncio.create_task(hasty.create(fresh(), NOW))
-    await reached.wait()
-    await asyncio.sleep(1)  # beyond the call's time: the program was asked to end
-    go.set()
-    copy = await made
+    api.faults["list"] = [telling(go)]  # asked for what the program may have begun: it has ended
+    command = Ending(str(tiger), keys(api), PATIENT)
+    command.end("fork", reached)
+    backend = tiger_backend(api, command)
+    copy = await backend.create(fresh(), NOW)
     assert [copy.handle] == [item.id for item in api.forks()]
+    await backend.close()
 
 
 # Waiting.
@@ -216,7 +220,7 @@ async def test_bad_answers_do_not_end_the_waiting(backend: TigerBackend, api: Ti
     api.usual = ["QUEUED", "", "CONFIGURING", "OPTIMIZING", "READY"]
     copy = await backend.create(fresh(), NOW)
     api.faults["get"] = [refusing(503), refusing(429), cutting(), refusing(502)]
-    assert (await backend.wait(copy, 15)).phase is Phase.READY
+    assert (await backend.wait(copy, PATIENT)).phase is Phase.READY
 
 
 @pytest.mark.parametrize("status", ["UNSTABLE", "DELETING", "DELETED"])
@@ -227,14 +231,14 @@ async def test_a_copy_that_never_will_be_ready_is_given_up(
     copy = await backend.create(fresh(), NOW)
     api.services[copy.handle].deleting = -1
     with pytest.raises(CopyFailedError, match=status):
-        await backend.wait(copy, 8)
+        await backend.wait(copy, PATIENT)
 
 
 async def test_a_copy_that_vanishes_is_given_up(backend: TigerBackend, api: TigerApi) -> None:
     copy = await backend.create(fresh(), NOW)
     del api.services[copy.handle]
     with pytest.raises(CopyFailedError, match="is gone"):
-        await backend.wait(copy, 8)
+        await backend.wait(copy, PATIENT)
 
 
 async def test_a_copy_that_takes_too_long_may_still_come(
@@ -358,14 +362,20 @@ async def test_a_deletion_whose_answer_was_lost_is_seen(
 async def test_a_deletion_that_hangs_is_said_and_can_be_asked_for_again(
     api: TigerApi, tiger: Path
 ) -> None:
-    hasty = tiger_backend(api, tiger, seconds=0.7, pace=BRISK.__class__(0.02, 0.1, gone_within=1.5))
-    copy = await ready(hasty)
+    pace = dataclasses.replace(BRISK, gone_within=0.5)
+    command = Ending(str(tiger), keys(api), PATIENT)
+    backend = tiger_backend(api, command, pace=pace)
+    copy = await ready(backend)
     api.services[copy.handle].deleting = -1
-    with pytest.raises(BackendUnavailableError, match=r"was not gone within 1\.5 s"):
-        await hasty.delete(copy.name, copy.handle)
+    asked = asyncio.Event()
+    api.faults["delete"] = [telling(asked)]
+    command.end("delete", asked)  # by itself it would wait for the copy to be gone
+    with pytest.raises(BackendUnavailableError, match=r"was not gone within 0\.5 s"):
+        await backend.delete(copy.name, copy.handle)
     api.services[copy.handle].deleting = 0
-    await hasty.delete(copy.name, copy.handle)
+    await backend.delete(copy.name, copy.handle)
     assert api.deleted == [copy.handle]
+    await backend.close()
 
 
 @pytest.mark.parametrize(

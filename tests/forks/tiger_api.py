@@ -262,3 +262,14 @@ def holding(reached: asyncio.Event, go: asyncio.Event) -> Fault:
         return await act()
 
     return fault
+
+
+def telling(event: asyncio.Event) -> Fault:
+    """Do it, and say that it was done."""
+
+    async def fault(_: web.Request, act: Act) -> web.StreamResponse:
+        answer = await act()
+        event.set()
+        return answer
+
+    return fault
