@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
-from click.testing import CliRunner, Result
+import pytest_asyncio
 
-from app.cli import lockstep
 from app.times import format_time
-from tests.forks.test_whatif_real import SMALL, installation, run  # noqa: F401 - fixtures
+from tests.forks.test_whatif_real import (
+    SMALL,
+    Invoke,
+    commands,
+    installation,  # noqa: F401 - a fixture
+    run,  # noqa: F401 - a fixture
+)
 from tests.integration.worker import Installation
 from tests.replay.market import end
 from tests.replay.recording import MemoryTopics
 
-Invoke = Callable[..., Awaitable[Result]]
-
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def invoke(
     installation: Installation,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Invoke]:
     """Run a command of ours in this process; what it forked is gone at the end."""
-    for name, value in installation.environment.items():
-        monkeypatch.setenv(name, value)
-    prefix = f"t{installation.schema.removeprefix('it_')}-"
+    prefix = f"t{uuid.uuid4().hex[:16]}-"  # a test sees no other's forks
     monkeypatch.setenv("LOCKSTEP_FORKS__PREFIX", prefix)
-
-    async def invoked(*words: str) -> Result:
-        runner = CliRunner()
-        return await asyncio.to_thread(runner.invoke, lockstep, words, standalone_mode=False)
-
-    yield invoked
+    yield commands(installation, monkeypatch)
     for name in await databases(installation, prefix):
         await drop(installation, name)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from click.testing import CliRunner, Result
 
 from app.cli import lockstep
@@ -31,17 +32,30 @@ from tests.integration.worker import PATIENCE, Installation, installed
 from tests.replay.market import INTERVAL, Market, end
 from tests.replay.recording import MemoryTopics, recorded
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 FAST = "accounts.alpha.strategies.macd.fast=2"
 END = end(INTERVALS + 1)
 SMALL = "accounts.alpha.risk.order_notional=50"
 
 
-@pytest.fixture
-async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
+def require_servers() -> None:
     missing = [name for name in NEEDED if name not in os.environ]
     if missing:
         pytest.skip(f"needs a real broker and database: set {', '.join(missing)}, as ./run test")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    """An installation for all tests of a file, which only read its run."""
+    require_servers()
+    async with installed(tmp_path_factory.mktemp("installation")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def unused(tmp_path: Path) -> AsyncIterator[Installation]:
+    """An installation for one test alone."""
+    require_servers()
     async with installed(tmp_path) as made:
         yield made
 
@@ -53,7 +67,7 @@ async def made_run() -> MemoryTopics:
         return await recorded(Market(2, INTERVALS), random.Random(3), lead=2)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def run(installation: Installation) -> MemoryTopics:
     """Put a run on the topics and into the tables."""
     made = await made_run()
@@ -87,7 +101,11 @@ Invoke = Callable[..., Awaitable[Result]]
 
 @pytest.fixture
 def invoke(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Run a command of ours in this process, with the installation's settings."""
+    return commands(installation, monkeypatch)
+
+
+def commands(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Return what runs a command of ours in this process, with an installation's settings."""
     for name, value in installation.environment.items():
         monkeypatch.setenv(name, value)
 
@@ -173,19 +191,20 @@ async def test_a_search_tries_every_value_and_ranks_them(invoke: Invoke, run: Me
 
 
 async def test_from_now_on_it_waits_for_the_run_to_come_to_the_end(
-    installation: Installation, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+    unused: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    invoke = commands(unused, monkeypatch)
     said: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(
         "app.commands.fork._say", lambda text: loop.call_soon_threadsafe(said.put_nowait, text)
     )
     made = await made_run()
-    await put(installation, made, 0, end(24))
+    await put(unused, made, 0, end(24))
     words = ("--until", format_time(end(34)), "--set", SMALL)
     asked = asyncio.create_task(invoke("fork", "run", "--at", "now", *words))
     assert "waiting until the run" in await asyncio.wait_for(said.get(), PATIENCE)
-    await put(installation, made, end(24), END)
+    await put(unused, made, end(24), END)
     done = await asyncio.wait_for(asked, PATIENCE)
     assert done.exception is None, done.exception
     assert "account alpha\tfigure\tparent\tfork" in done.stdout
