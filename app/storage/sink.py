@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from app.core.events import Inbound
+from app.core.events import Inbound, Trades
 from app.errors import BugError
 from app.storage.backoff import delays
 from app.storage.errors import TRANSIENT, DatabaseRefusedError
 from app.storage.rows import rows
 from app.storage.tables import TABLES, Table
+from app.storage.trade_rows import TradeRows
 from app.storage.values import Row
 
 T = TypeVar("T")
+TRADES = "trades"
 Place = tuple[str, int]
 """A topic, by its logical name, and a partition."""
 
@@ -85,6 +87,7 @@ class _Prepared:
     place: Place
     offset: int
     rows: list[tuple[str, Row]]
+    trades: Inbound | None = None
 
 
 class Sink:
@@ -181,6 +184,8 @@ class Sink:
 
 
 def _prepare(item: Inbound | Skipped) -> _Prepared:
+    if isinstance(item, Inbound) and isinstance(item.record, Trades):
+        return _Prepared((item.topic, item.partition), item.offset, [], item)
     made = rows(item) if isinstance(item, Inbound) else []
     return _Prepared((item.topic, item.partition), item.offset, made)
 
@@ -200,9 +205,10 @@ def _unstored(
     return fresh, offsets
 
 
-def _by_table(prepared: Sequence[_Prepared]) -> dict[str, list[Row]]:
+def _by_table(prepared: Sequence[_Prepared]) -> dict[str, Sequence[Row]]:
     tables: dict[str, list[Row]] = {}
     for item in prepared:
         for table, row in item.rows:
             tables.setdefault(table, []).append(row)
-    return tables
+    trades = [item.trades for item in prepared if item.trades is not None]
+    return {TRADES: TradeRows(trades), **tables} if trades else {**tables}

@@ -11,6 +11,7 @@ from app.storage.database import Database
 from app.storage.holders import outlasted
 from app.storage.sink import ConflictError, Place
 from app.storage.tables import Table
+from app.storage.trade_rows import TradeRows
 from app.storage.values import Row
 
 STAGING = "staged"
@@ -71,7 +72,13 @@ class PostgresTransaction:
         )
 
     async def _copy(self, name: str, table: Table, batch: Sequence[Row]) -> None:
-        await self._connection.copy_records_to_table(name, columns=table.columns, records=batch)
+        packed = batch.packed() if isinstance(batch, TradeRows) else None
+        if packed is None:
+            await self._connection.copy_records_to_table(name, columns=table.columns, records=batch)
+        else:
+            await self._connection.copy_to_table(
+                name, columns=table.columns, source=_parts(packed), format="binary"
+            )
 
     async def _insert_new(self, table: Table, batch: Sequence[Row]) -> None:
         await self._connection.execute(
@@ -119,3 +126,8 @@ class PostgresStore:
             "SELECT topic, topic_partition, next_offset FROM sink_offsets"
         )
         return {(topic, partition): offset for topic, partition, offset in found}
+
+
+async def _parts(packed: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for part in packed:
+        yield part
