@@ -28,6 +28,7 @@ from pydantic_settings import (
 from app import config_checks, data
 from app.config_sections import (
     AccountSection,
+    Alerts,
     Dashboard,
     Database,
     Forks,
@@ -40,6 +41,7 @@ from app.config_sources import (
     PASSWORD,
     PASSWORD_FILE,
     PREFIX,
+    SECRETS,
     read_yaml,
     refuse_unknown_variables,
     suggest,
@@ -64,6 +66,7 @@ class Settings:
         database: TimescaleDB.
         forks: Copies of it.
         dashboard: The web page.
+        alerts: Who is told.
         configured: The accounts, in the order of the file.
     """
 
@@ -74,6 +77,7 @@ class Settings:
     database: Database
     forks: Forks
     dashboard: Dashboard
+    alerts: Alerts
     configured: tuple[Account, ...]
 
     def accounts(self) -> tuple[Account, ...]:
@@ -96,6 +100,7 @@ class _Document(BaseSettings):
     database: Database = Database()
     forks: Forks = Forks()
     dashboard: Dashboard = Dashboard()
+    alerts: Alerts = Alerts()
 
 
 class _Source(NamedTuple):
@@ -133,6 +138,7 @@ def load(folder: Path | None = None) -> Settings:
         dashboard=config_checks.check_dashboard(
             _with_files(document.dashboard, folder, sources), where
         ),
+        alerts=config_checks.check_alerts(document.alerts, where),
         configured=tuple(config_checks.accounts(document.accounts, document.interval, where)),
     )
 
@@ -190,7 +196,7 @@ def _sentence(error: ValidationError, sources: Sequence[_Source]) -> Configurati
             f"{place}: {key} is missing; docs/configuration.md says what fits."
         )
     must = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    hidden = path[-1] == PASSWORD or isinstance(first["input"], Mapping)
+    hidden = path[-1] in SECRETS or isinstance(first["input"], Mapping)
     value = "…" if hidden else repr(first["input"])[:SHOWN]
     return ConfigurationError(f"{place}: {key} was {value}, must be {must}.")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from app.config_sections import (
     ALL,
     AccountSection,
+    Alerts,
     Dashboard,
     Database,
     Forks,
@@ -102,6 +103,21 @@ def check_dashboard(dashboard: Dashboard, where: Where) -> Dashboard:
             f"set a longer one, as `openssl rand -base64 24` makes it."
         )
     return dashboard
+
+
+def check_alerts(alerts: Alerts, where: Where) -> Alerts:
+    """Return the settings of alerts, if they suffice for what they name."""
+    webhook = alerts.webhook
+    if webhook and not webhook.get_secret_value().startswith(("https://", "http://")):
+        raise ConfigurationError(
+            f"{where('alerts', 'webhook')} must begin with https:// or http://."
+        )
+    if (alerts.telegram_token is None) != (alerts.telegram_chat is None):
+        raise ConfigurationError(
+            f"{where('alerts', 'telegram_chat')} and alerts.telegram_token need each other: set "
+            f"both, or neither."
+        )
+    return alerts
 
 
 def check_forks(forks: Forks, where: Where) -> Forks:

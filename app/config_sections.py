@@ -83,6 +83,8 @@ SaslMechanism = Annotated[
     Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], BeforeValidator(_capitals)
 ]
 SslMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
+Address = Annotated[str, Field(pattern=r"^https?://[^\s\"'<>]+$")]
+Chat = Annotated[str, Field(pattern=r"^(@[A-Za-z0-9_]{1,100}|-?[0-9]{1,30})$")]
 TopicPrefix = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,60})?$")]
 
 
@@ -303,7 +305,31 @@ class Dashboard(Section):
     hosts: Names = ()
     viewers: Annotated[int, Field(ge=1, le=10_000)] = 200
     fresh_within: Seconds = 60.0
-    kafka_ui: Annotated[str, Field(pattern=r"^https?://[^\s\"'<>]+$")] | None = None
+    kafka_ui: Address | None = None
+
+
+class Alerts(Section):
+    """Who is told what is not as it should be; by the dashboard, which must run for it.
+
+    Attributes:
+        webhook: An address that takes JSON by POST; from the environment only. None: nobody.
+        telegram_token: Of a Telegram bot; from the environment only.
+        telegram_chat: The chat it writes to.
+        telegram_api: Where Telegram's bot API is.
+        quiet: Seconds in which nothing is said twice of the same kind and subject.
+        hourly: The most alerts in an hour; urgent ones always pass.
+        stale_after: Seconds after which an instrument without trades is told.
+        down_after: Seconds for which a stage, the broker or the database must be away.
+    """
+
+    webhook: SecretStr | None = None
+    telegram_token: SecretStr | None = None
+    telegram_chat: Chat | None = None
+    telegram_api: Address = "https://api.telegram.org"
+    quiet: Seconds = 900.0
+    hourly: Annotated[int, Field(ge=1, le=1_000)] = 30
+    stale_after: Seconds = 30.0
+    down_after: Seconds = 30.0
 
 
 class AllocationSection(Section):

@@ -15,6 +15,8 @@ from app.errors import ConfigurationError
 PREFIX = "LOCKSTEP_"
 PASSWORD = "password"  # noqa: S105 - the name of a key, not a password
 PASSWORD_FILE = "password_file"  # noqa: S105 - the same
+SECRETS = (PASSWORD, "webhook", "telegram_token")
+"""What may stand in the environment only; of these, a password may stand in a file of its own."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -62,11 +64,12 @@ def _problem(error: yaml.YAMLError) -> str:
 
 def _refuse_secrets(file: Path, path: str, document: Mapping[str, Any]) -> None:
     for key, value in document.items():
-        if key == PASSWORD:
+        if key in SECRETS:
             variable = _variable(f"{path}{key}".split("."))
+            file_too = f", or name a file that holds it in {path}{PASSWORD_FILE}"
             raise ConfigurationError(
-                f"{file}: {path}{key} must not stand in a file of settings; set {variable}, "
-                f"or name a file that holds it in {path}password_file."
+                f"{file}: {path}{key} must not stand in a file of settings; set {variable}"
+                f"{file_too if key == PASSWORD else ''}."
             )
         if isinstance(value, dict):
             _refuse_secrets(file, f"{path}{key}.", value)

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector as Base
 from app.dashboard.errors import AnswerError
 from app.dashboard.history import accounts, runs
 from app.dashboard.services import Services
+from app.dashboard.tallied import tallied
 
 MONEY = {
     "equity": "Equity of the newest decision, in the account's currency.",
@@ -57,8 +58,10 @@ class Collector(Base):
         yield from self._flow()
         yield from self._stages()
         yield from self._feeds()
+        yield from tallied(self.shared.live.tally)
         yield from self._accounts()
         yield from self._proof()
+        yield from self._alerts()
 
     def _process(self) -> Iterator[Metric]:
         health = self.shared.watch.health()
@@ -70,7 +73,7 @@ class Collector(Base):
             up.add_metric([part], float(bool(health[part]["well"])))
         yield up
         statistics = self.shared.live.bus.statistics()
-        yield _gauge("lockstep_viewers", "Open streams.", len(statistics.subscriptions))
+        yield _gauge("lockstep_viewers", "Open streams.", self.shared.watch.viewers)
         yield _counter(
             "lockstep_viewers_dropped", "Viewers cut off for being slow.", statistics.disconnected
         )
@@ -94,6 +97,14 @@ class Collector(Base):
         for topic, moment in follower.last_of_topic.items():
             last.add_metric([topic], moment / 1000)
         yield last
+        event = GaugeMetricFamily(
+            "lockstep_stage_last_record_timestamp_seconds",
+            "When a stage's newest record was appended.",
+            labels=["stage"],
+        )
+        for stage, moment in follower.last_of_stage.items():
+            event.add_metric([stage], moment / 1000)
+        yield event
         if watch.found is not None:
             yield _counter("lockstep_dead_letters", "Dead letters kept.", watch.found.dead_letters)
             yield self._ends()
@@ -151,6 +162,11 @@ class Collector(Base):
             "When its newest trades were appended.",
             labels=["instrument"],
         )
+        delay = GaugeMetricFamily(
+            "lockstep_feed_delay_seconds",
+            "From its newest trade's own time to its append; large where old trades are played.",
+            labels=["instrument"],
+        )
         missing = GaugeMetricFamily(
             "lockstep_gaps_open", "Gaps still looked for.", labels=["instrument"]
         )
@@ -159,7 +175,8 @@ class Collector(Base):
             missing.add_metric([name], len(gaps.get(name, ())))
             if price.at:
                 last.add_metric([name], price.at / 1000)
-        yield from (trades, last, missing)
+                delay.add_metric([name], (price.at - price.time) / 1000)
+        yield from (trades, last, delay, missing)
 
     def _accounts(self) -> Iterator[Metric]:
         for name, says in MONEY.items():
@@ -193,6 +210,14 @@ class Collector(Base):
                 "When the last verification ended.",
                 self.proof["checked_at"] / 1000,
             )
+
+    def _alerts(self) -> Iterator[Metric]:
+        alerts = CounterMetricFamily(
+            "lockstep_alerts", "Alerts, by what became of them.", labels=["outcome"]
+        )
+        for outcome, count in self.shared.alarm.counts.items():
+            alerts.add_metric([outcome], count)
+        yield alerts
 
 
 def _gauge(name: str, says: str, value: float) -> Metric:

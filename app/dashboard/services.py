@@ -14,6 +14,7 @@ from fastapi import Request
 
 from app.config import Settings
 from app.dashboard.access import Door
+from app.dashboard.alerts.alarm import Alarm
 from app.dashboard.commanding import Commander
 from app.dashboard.history.store import Store
 from app.dashboard.live.sight import Live, sight
@@ -40,6 +41,7 @@ class Services:
         store: The tables.
         peek: Records on topics.
         commander: Gives commands.
+        alarm: Tells people.
         version: Of this program.
     """
 
@@ -51,6 +53,7 @@ class Services:
     store: Store
     peek: Peek
     commander: Commander
+    alarm: Alarm
     version: str
 
 
@@ -70,15 +73,18 @@ def services(settings: Settings, secret: str, *, linked: bool) -> Services:
         statement_timeout=min(STATEMENT_TIMEOUT, storage.statement_timeout),
     )
     live = sight(settings.kafka, settings.interval)
+    watch = Watch(settings.kafka, storage, live)
+    store = Store(Database(patient), live.cursors)
     return Services(
         settings=settings,
         door=Door(secret),
         linked=linked,
         live=live,
-        watch=Watch(settings.kafka, storage, live),
-        store=Store(Database(patient), live.cursors),
+        watch=watch,
+        store=store,
         peek=Peek(settings.kafka),
         commander=Commander(settings.kafka, [account.name for account in settings.accounts()]),
+        alarm=Alarm(settings, live, watch, store),
         version=_version(),
     )
 
@@ -95,7 +101,8 @@ async def running(shared: Services, failed: Callable[[], None]) -> AsyncIterator
         stack.push_async_callback(shared.store.database.close)
         stack.push_async_callback(shared.commander.close)
         live = shared.live
-        for work in (live.follower.run(), live.pulse.run(), shared.watch.run()):
+        works = (live.follower.run(), live.pulse.run(), shared.watch.run(), shared.alarm.run())
+        for work in works:
             task = asyncio.create_task(work)
             task.add_done_callback(lambda done: _look(done, failed))
             stack.push_async_callback(_end, task)

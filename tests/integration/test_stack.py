@@ -169,7 +169,7 @@ def test_a_second_broker_on_the_same_data_is_refused(private: Path) -> None:
 
 def test_compose_listens_on_loopback_only() -> None:
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
-    assert len(ports) == 3
+    assert len(ports) == 6
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -62,6 +62,7 @@ class Follower:
             epoch UTC.
         counts: Records read, by type.
         undecodable: Records that were none.
+        takers: Get every record.
 
     Args:
         cluster: The broker.
@@ -83,6 +84,7 @@ class Follower:
         self.last_of_stage: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
         self._unseen = 0
+        self.takers: list[Callable[[Placed], None]] = []
         self.undecodable = 0
 
     @property
@@ -210,6 +212,8 @@ class Follower:
         kind = message.record.TYPE
         self.counts[kind] += 1
         self.last_of_stage[_stage(message)] = record.timestamp
+        for take in self.takers:
+            take(message)
         if place.topic == TRADES:
             self._prices.take(message)
         elif kind not in PASSED_ON:

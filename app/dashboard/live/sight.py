@@ -8,6 +8,7 @@ from app.dashboard.live.cursor import Cursors
 from app.dashboard.live.follower import Follower
 from app.dashboard.live.prices import Prices
 from app.dashboard.live.pulse import Pulse
+from app.dashboard.live.tally import Tally
 from app.runtime.bus import EventBus
 from app.runtime.topics import Cluster
 
@@ -22,6 +23,7 @@ class Live:
         prices: The latest of each instrument.
         follower: Reads the topics.
         cursors: Says where a viewer stands.
+        tally: Counts and measures what came.
     """
 
     bus: EventBus
@@ -29,11 +31,14 @@ class Live:
     prices: Prices
     follower: Follower
     cursors: Cursors
+    tally: Tally
 
 
 def sight(cluster: Cluster, interval: int) -> Live:
     """Return what follows an installation whose base interval, in milliseconds, is given."""
     bus, pulse, prices = EventBus(), Pulse(), Prices(interval)
-    follower = Follower(cluster, bus, prices, pulse)
+    follower, tally = Follower(cluster, bus, prices, pulse), Tally(interval)
+    follower.takers.append(tally.take)
     installation = f"{cluster.bootstrap}/{cluster.prefix}"
-    return Live(bus, pulse, prices, follower, Cursors(installation, frozenset(follower.streamed)))
+    cursors = Cursors(installation, frozenset(follower.streamed))
+    return Live(bus, pulse, prices, follower, cursors, tally)

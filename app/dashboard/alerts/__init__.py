@@ -1,0 +1,1 @@
+"""What happens and how everything is enter; alerts, at a bearable rate, leave."""
