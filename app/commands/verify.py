@@ -14,6 +14,9 @@ from app import running
 from app.errors import ConfigurationError, DifferenceError, LockstepError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from app.config import Settings
     from app.replay.verify import Difference, Verdict
 
 PAUSE = 10.0
@@ -65,9 +68,29 @@ async def _verify(time: int | None) -> Verdict:
     from app.replay.verify import verify as compare  # noqa: PLC0415
     from app.replay.verify import volume  # noqa: PLC0415
 
-    async with KafkaRecording(load().kafka) as recording:
+    settings = load()
+    record = _recorder(settings, time)
+    async with KafkaRecording(settings.kafka) as recording:
         with Meter("verify", "records", await volume(recording, STAGES)) as meter:
-            return await compare(recording, STAGES, time, meter.tell)
+            verdict = await compare(recording, STAGES, time, meter.tell)
+    await record(verdict)
+    return verdict
+
+
+def _recorder(settings: Settings, time: int | None) -> Callable[[Verdict], Awaitable[None]]:
+    """Return what records a verdict, and says once why it can't."""
+    from app.replay.writers.proofs import Proofs  # noqa: PLC0415 - loads a driver
+
+    proofs = Proofs(settings, time)
+    said: set[str] = set()
+
+    async def record(verdict: Verdict) -> None:
+        problem = await proofs.note(verdict)
+        if problem is not None and problem not in said:
+            said.add(problem)
+            click.echo(f"Not recorded in the table `replays`: {problem}", err=True)
+
+    return record
 
 
 async def _follow(time: int | None, *, as_json: bool) -> Verdict:
@@ -81,17 +104,21 @@ async def _follow(time: int | None, *, as_json: bool) -> Verdict:
     last = Verdict()
     try:
         async with AsyncExitStack() as stack:
-            recording = await stack.enter_async_context(KafkaRecording(load().kafka))
+            settings = load()
+            record = _recorder(settings, time)
+            recording = await stack.enter_async_context(KafkaRecording(settings.kafka))
             meter = stack.enter_context(Meter("verify", "records", None))
             rounds = await stack.enter_async_context(
                 aclosing(follow(recording, STAGES, time, meter.tell))
             )
             async for verdict in rounds:
                 if verdict.different or verdict.unproven:
+                    await record(verdict)
                     return verdict
                 before, last = last.through or 0, verdict
                 if (verdict.through or 0) > before:
                     click.echo(json.dumps(asdict(verdict)) if as_json else so_far(verdict))
+                    await record(verdict)
                 await asyncio.sleep(PAUSE)
     except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
         # A signal is an exception where it strikes: here, or in the loop, which cancels this then.

@@ -94,20 +94,23 @@ def some(run: Replay, topic: str, kind: type) -> Message:
     return found[len(found) // 2]
 
 
-def test_one_digit_of_one_fill_is_named(run: Replay) -> None:
+@pytest.mark.parametrize("stands", ["once", "again as it was"])
+def test_one_digit_of_one_fill_is_named(run: Replay, stands: str) -> None:
     target = some(run, "fills", Fill)
 
     def altered(_topic: str, message: Message, value: bytes) -> list[bytes]:
         if message.name != target.name:
             return [value]
         fields = orjson.loads(value)
-        return [orjson.dumps(fields | {"price": fields["price"] + "1"})]
+        changed = orjson.dumps(fields | {"price": fields["price"] + "1"})
+        return [changed] if stands == "once" else [changed, value]
 
-    (first, *_) = judge(record(run, altered)).differences
+    (first, *others) = judge(record(run, altered)).differences
     assert (first.topic, first.name, first.field) == ("fills", target.name, "price")
     assert first.recorded == first.replayed + "1"
     assert first.chain[0] == target.origin
     assert first.place.startswith("fills/")
+    assert any(each.name == target.name for each in others) == (stands != "once")
 
 
 def test_one_candle_dropped_is_named(run: Replay) -> None:

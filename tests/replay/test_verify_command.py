@@ -11,16 +11,25 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.commands.stack import CHECKOUT
 from app.commands.verify import incomplete, so_far
+from app.config import load
 from app.core.events import RiskReport
+from app.dashboard.history import runs
+from app.dashboard.history.lists import Page
+from app.dashboard.history.store import View
 from app.replay.verify import Verdict
+from app.replay.writers.proofs import Proofs
 from app.runtime.codec import decode
 from app.runtime.ports import Entry
-from tests.integration.worker import CHECKOUT, LOCKSTEP, PATIENCE, Installation, installed
-from tests.replay.market import Market
+from app.storage import migrations
+from app.storage.database import Database
+from tests.integration.worker import LOCKSTEP, PATIENCE, Installation, installed
+from tests.replay.market import START, Market
 from tests.replay.recording import MemoryTopics, recorded
 from tests.replay.test_ring import TOPICS
 
@@ -109,6 +118,7 @@ async def test_a_run_is_equal_until_a_record_is_forged(
     assert done.code == 0, done.error
     assert done.out.startswith(f"equal: {len(run.derived())} records (candles ")
     assert done.out.count("\n") == 1
+    assert 'Not recorded in the table `replays`: relation "replays" does not exist' in done.error
     done = await installation.run("verify", "--json")
     assert json.loads(done.out)["counts"]["candles"] > INTERVALS
 
@@ -119,6 +129,54 @@ async def test_a_run_is_equal_until_a_record_is_forged(
     assert b"first difference: risk/" in out
     assert b"nothing: no input makes it" in out
     assert (await installation.run("verify")).code == 3
+
+
+@pytest.mark.integration
+async def test_what_it_found_is_what_the_dashboard_shows(
+    installation: Installation, run: MemoryTopics
+) -> None:
+    await put(installation, run)
+    async with Database(installation.settings()) as database:
+        await migrations.apply(database)
+        assert await shown(database) == (None, 0)
+        assert (await installation.run("verify", "--from", "2019-10-11T00:00Z")).code == 0
+        proof, _ = await shown(database)
+        assert (proof["state"], proof["differences"], proof["first"]) == ("equal", 0, None)
+        assert proof["through"] >= START
+        process = await following(installation)
+        forgery = forged(run)
+        await installation.log.append([forgery])
+        await asyncio.wait_for(process.communicate(), PATIENCE)
+        proof, count = await shown(database)
+    assert count == 2  # however often it was brought up to date
+    assert (proof["state"], proof["differences"]) == ("different", 1)
+    assert proof["records"] >= len(run.derived())
+    name = decode(forgery.value).name
+    assert proof["first"]["says"].endswith("and replayed as nothing")
+    assert (proof["first"]["name"], proof["first"]["topic"]) == (name, "risk")
+    assert proof["first"]["offset"] > 0
+
+
+@pytest.mark.integration
+async def test_what_is_no_proof_is_not_recorded(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCKSTEP_CONFIG", str(installation.folder))
+    monkeypatch.setenv("LOCKSTEP_DATABASE__SCHEMA", installation.schema)
+    proofs = Proofs(load(), None)
+    assert await proofs.note(Verdict(unproven={"risk/x": "why"})) is None
+    assert await proofs.note(Verdict()) == 'relation "replays" does not exist'
+    monkeypatch.delenv("LOCKSTEP_DATABASE__PASSWORD")
+    monkeypatch.setenv("LOCKSTEP_LOCAL_DIR", str(installation.folder))  # not what `up` wrote
+    assert await Proofs(load(), None).note(Verdict()) is None
+
+
+async def shown(database: Database) -> tuple[Any, int]:
+    """Return what the dashboard shows of verifications, and how many there are."""
+    async with database.connection() as connection:
+        view = View(connection, "")
+        listed = await runs.replays(view, Page(10))
+        return await runs.proof(view), len(listed["rows"])
 
 
 @pytest.mark.integration

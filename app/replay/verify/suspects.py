@@ -86,9 +86,10 @@ class Search:
             if first is not None and again is not None and first.value != again.value:
                 suspects.add(repeat)
         suspects.repeats.clear()
+        # Of a record and its repeats, it comes first: what is not like it need not be wrong.
         differences = [
             _difference(suspect, found.get((suspect.topic, suspect.name)))
-            for suspect in suspects.kept
+            for suspect in sorted(suspects.kept, key=lambda one: one.again is not None)
         ]
         differences.sort(key=lambda one: (one.time, one.topic, one.name))
         if differences and differences[0].chain:

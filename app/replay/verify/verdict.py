@@ -45,7 +45,7 @@ class Verdict:
         since: The time of the newest snapshot that a key was stepped from, milliseconds since the
             epoch UTC; none where every key was stepped from its beginning.
         through: Every stage was compared up to this event time, milliseconds since the epoch UTC;
-            none unless it is followed.
+            none where nothing was.
         truncated: Inputs that retention has taken the beginning of, with their first offset.
         unproven: Stages' keys that could not be stepped, or not to their end, each with why.
         different: How many records differ.

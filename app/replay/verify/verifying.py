@@ -79,9 +79,6 @@ async def follow(
         for comparison in comparisons:
             await comparison.advance(run.told(comparison.stage))
             run.note(comparison)
-        # A strategy that no account lists makes nothing.
-        through = [comparison.through for comparison in comparisons if comparison.through]
-        run.found.through = min(through, default=0)
         verdict = await run.verdict()
         yield verdict
         if verdict.different:
@@ -132,6 +129,8 @@ class _Run:
     def note(self, comparison: Comparison) -> None:
         """Add what one stage's comparison has come to."""
         found, lines = self.found, comparison.lines
+        if comparison.through:  # a strategy that no account lists makes nothing
+            found.through = min(comparison.through, found.through or comparison.through)
         found.repeats += lines.repeats
         found.pending += lines.pending
         found.gone += lines.gone
