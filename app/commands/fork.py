@@ -219,8 +219,10 @@ async def _create(text: str, ttl: str | None) -> Life:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_forks(*, every: bool, as_json: bool) -> None:
     """List the forks of the database."""
-    lives = asyncio.run(_lives())
-    _show([life for life in lives if every or not life.over], as_json=as_json)
+    lives = [life for life in asyncio.run(_lives()) if every or not life.over]
+    _show(lives, as_json=as_json)
+    if not lives and not as_json:
+        click.echo("There is no fork: lockstep fork create makes one.", err=True)
 
 
 async def _lives() -> list[Life]:
@@ -258,16 +260,17 @@ async def _look(fork_id: str) -> tuple[Life, str]:
 @click.argument("fork_ids", metavar="ID...", nargs=-1, required=True)
 def delete(*, fork_ids: tuple[str, ...]) -> None:
     """Delete forks and their copies."""
-    for life in asyncio.run(_delete(fork_ids)):
-        click.echo(f"{life.fork_id}\t{life.step.value}")
+    asyncio.run(_delete(fork_ids))
 
 
-async def _delete(fork_ids: tuple[str, ...]) -> list[Life]:
+async def _delete(fork_ids: tuple[str, ...]) -> None:
     from app.config import load  # noqa: PLC0415 - help loads nothing
     from app.forks.opening import open_agent  # noqa: PLC0415
 
     async with open_agent(load()) as agent:
-        return [await agent.delete(fork_id) for fork_id in fork_ids]
+        for fork_id in fork_ids:
+            life = await agent.delete(fork_id)
+            click.echo(f"{life.fork_id}\t{life.step.value}")
 
 
 @fork.command()
@@ -305,21 +308,19 @@ def _show(lives: list[Life], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
         return
-    if sys.stdout.isatty():
-        _table(rows)
-        return
     for row in rows:
-        click.echo("\t".join(row.values()))
+        click.echo(_card(row) if sys.stdout.isatty() else "\t".join(row.values()))
 
 
-def _table(rows: list[dict[str, str]]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - help loads nothing
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+def _card(row: dict[str, str]) -> str:
+    """Return a fork as people read it, in lines that a narrow terminal holds."""
+    from textwrap import TextWrapper  # noqa: PLC0415 - help loads nothing
 
-    shown = Table(box=SIMPLE_HEAD)
-    for name in ("fork", "step", "since", "at", "backend", "handle", "expires", "detail"):
-        shown.add_column(name, overflow="fold")
-    for row in rows:
-        shown.add_row(*row.values())
-    Console().print(shown)
+    wide = max(len(name) for name in row)
+    wrapper = TextWrapper(79, subsequent_indent=" " * (wide + 2), break_on_hyphens=False)
+    lines = [
+        wrapper.fill(f"{name:>{wide}}  {value}")
+        for name, value in row.items()
+        if name != "fork" and value not in ("", row["fork"])
+    ]
+    return "\n".join([row["fork"], *lines])

@@ -11,12 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.core.events import Fork, ForkStep
 from app.errors import LockstepError
-from app.forks.backend import Backend, BackendError, Copy, CopyFailedError, Moment
+from app.forks.backend import (
+    Backend,
+    BackendError,
+    Copy,
+    CopyFailedError,
+    Moment,
+    Tell,
+    silent,
+)
 from app.forks.ledger import Ledger
 from app.forks.lives import Life
 from app.storage.database import DatabaseSettings
@@ -92,7 +99,7 @@ class ForkAgent:
         at: int | None = None,
         ttl: int | None = None,
         detail: str = "asked for",
-        tell: Callable[[str], None] = lambda _: None,
+        tell: Tell = silent,
     ) -> Life:
         """Make a fork and return it once it can be connected to.
 
@@ -118,7 +125,7 @@ class ForkAgent:
             copy = await self.backend.create(life.fork_id, moment)
             await self.adopt(life, copy)
             tell(f"{life.fork_id} is being made as {copy.handle}")
-            return await self.finish(copy, self.rules.ready_within)
+            return await self.finish(copy, self.rules.ready_within, tell)
         except BaseException as error:  # an interrupt, too, must not leave it to its end
             await asyncio.shield(self._abandon(life, error))
             raise
@@ -188,14 +195,16 @@ class ForkAgent:
         await self.take(life, S.CREATING, f"made as {copy.handle} from {copy.source}", copy.handle)
         return await self.fork(life.fork_id)
 
-    async def finish(self, copy: Copy, patience: float) -> Life:
+    async def finish(self, copy: Copy, patience: float, tell: Tell = silent) -> Life:
         """Wait, so many seconds, until a copy can be connected to, and write that down.
+
+        Meanwhile it tells how far the copy is.
 
         Raises:
             CopyFailedError: It never will be, or the fork was ended meanwhile.
             BackendUnavailableError: It was not ready in time.
         """
-        await self.backend.wait(copy, patience)
+        await self.backend.wait(copy, patience, tell)
         life = await self.fork(copy.name)
         if life.step is S.CREATING:
             await self.take(life, S.READY, f"ready as {copy.handle}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -11,6 +12,14 @@ from app.storage.database import DatabaseSettings
 
 DEVELOPMENT = "DEV"
 """The environment every copy of ours is marked with."""
+
+
+Tell = Callable[[str], None]
+"""Is told in a sentence how far something has come."""
+
+
+def silent(_: str) -> None:
+    """Tell nobody."""
 
 
 class BackendError(LockstepError):
@@ -134,8 +143,10 @@ class Backend(Protocol):
         What it leaves out is taken for gone, so it raises where it can't see the source itself.
         """
 
-    async def wait(self, copy: Copy, patience: float) -> Copy:
+    async def wait(self, copy: Copy, patience: float, tell: Tell = silent) -> Copy:
         """Return the copy once it is ready and lets us connect; `patience` in seconds.
+
+        Now and then, and where something changes, it tells how far the copy is.
 
         Raises:
             CopyFailedError: It never will be.

@@ -25,6 +25,8 @@ from app.forks.backend import (
     Moment,
     MomentRefusedError,
     Phase,
+    Tell,
+    silent,
 )
 from app.forks.local_databases import Databases
 from app.forks.local_tables import copy_all
@@ -35,11 +37,39 @@ from app.storage.errors import TRANSIENT, DatabaseRefusedError
 
 LONGEST = 86_400.0
 """Seconds that one statement of a copy may take."""
+TELL_EVERY = 10.0
+"""Seconds between two words on how far a copy is."""
 UNHURRIED = Pace(first=0.2, longest=2.0)
 END_JOBS = """
 SELECT delete_job(job_id) FROM timescaledb_information.jobs
 WHERE hypertable_schema IS NOT NULL
 """
+
+
+class _Making:
+    """A copy that is being made here.
+
+    Attributes:
+        task: Makes it.
+        table: Which table it is at; empty while there is none.
+        count: Bytes that were copied.
+    """
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self.task = task
+        self.table = ""
+        self.count = 0
+
+    def moved(self, table: str, count: int) -> None:
+        """Take note of what was copied."""
+        self.table = table
+        self.count += count
+
+    def __str__(self) -> str:
+        """Say how far it is."""
+        if not self.table:
+            return "its tables are being made"
+        return f"{self.count >> 20:,} MiB are copied, the table is {self.table}"
 
 
 class LocalBackend:
@@ -62,7 +92,7 @@ class LocalBackend:
         patient = dataclasses.replace(settings, pool_min=0, pool_max=8, statement_timeout=LONGEST)
         self._database = Database(patient)
         self._databases = Databases(self._database, prefix)
-        self._making: dict[str, asyncio.Task[None]] = {}
+        self._making: dict[str, _Making] = {}
 
     async def source(self) -> str:
         """Return the database, its schema and its server."""
@@ -85,10 +115,10 @@ class LocalBackend:
             )
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._make(name, begun))
-        self._making[name] = task
+        self._making[name] = _Making(task)
         await asyncio.wait({begun, task}, return_when=asyncio.FIRST_COMPLETED)
         if not begun.done():
-            await self._made(name)
+            await self._made(name, silent)
         return await self._found(name)
 
     async def find(self, name: str) -> Copy | None:
@@ -103,11 +133,11 @@ class LocalBackend:
         with _translated():
             return await self._databases.copies()
 
-    async def wait(self, copy: Copy, patience: float) -> Copy:
+    async def wait(self, copy: Copy, patience: float, tell: Tell = silent) -> Copy:
         """Return the copy once it is whole."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                return await self._whole(copy)
+                return await self._whole(copy, tell)
         raise BackendUnavailableError(
             f"the copy {copy.handle} was not ready within {patience:g} s: raise "
             f"forks.ready_within, or copy a smaller database."
@@ -137,13 +167,13 @@ class LocalBackend:
             async with Database(patient) as target:
                 await migrations.apply(target)
                 await target.execute(END_JOBS)  # retention would shorten it
-                await copy_all(self._database, target)
+                await copy_all(self._database, target, self._making[name].moved)
                 await target.execute("ANALYZE")
             await self._databases.describe(name, complete=True)
 
-    async def _whole(self, copy: Copy) -> Copy:
+    async def _whole(self, copy: Copy, tell: Tell) -> Copy:
         if copy.name in self._making:
-            await self._made(copy.name)
+            await self._made(copy.name, tell)
         for pause in self._pace.until(LONGEST):
             found = await self._found(copy.name)
             if found.phase is Phase.READY:
@@ -153,11 +183,13 @@ class LocalBackend:
             await asyncio.sleep(pause)
         raise AssertionError  # the caller's patience ends before
 
-    async def _made(self, name: str) -> None:
+    async def _made(self, name: str, tell: Tell) -> None:
         """Wait for a copy that is being made here; say in one sentence why it came to nothing."""
-        task = self._making[name]
+        making = self._making[name]
         try:
-            await asyncio.shield(task)
+            while not (await asyncio.wait({making.task}, timeout=TELL_EVERY))[0]:
+                tell(f"{name} is not ready yet: {making}")
+            await making.task
         except BackendError:
             raise
         except (ExceptionGroup, LockstepError, OSError, asyncpg.PostgresError) as error:
@@ -165,7 +197,7 @@ class LocalBackend:
                 f"copying {self._like.name}.{self._like.schema} to {name} failed: {_first(error)}"
             ) from error
         finally:
-            if task.done():
+            if making.task.done():
                 self._making.pop(name, None)
 
     async def _found(self, name: str) -> Copy:
@@ -175,10 +207,10 @@ class LocalBackend:
         return copy
 
     async def _stop(self, name: str) -> None:
-        task = self._making.pop(name, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        making = self._making.pop(name, None)
+        if making is not None:
+            making.task.cancel()
+            await asyncio.gather(making.task, return_exceptions=True)
 
 
 @contextmanager

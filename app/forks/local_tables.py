@@ -7,7 +7,7 @@ transactions, while the sink goes on writing; the tables are made by our own mig
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import asyncpg
 
@@ -29,7 +29,11 @@ GROUP BY c.relname ORDER BY c.relname
 """
 
 
-async def copy_all(source: Database, target: Database) -> None:
+Moved = Callable[[str, int], None]
+"""Is told of which table so many bytes more were read."""
+
+
+async def copy_all(source: Database, target: Database, moved: Moved) -> None:
     """Copy every table of the source's schema into the target's, which has them empty.
 
     One table after the other: most rows are those of one table, and reading and writing it are two
@@ -38,11 +42,15 @@ async def copy_all(source: Database, target: Database) -> None:
     schema = source.settings.schema
     async with source.transaction("repeatable_read") as reader, target.connection() as writer:
         for table in await reader.fetch(TABLES, schema):
-            await _copy(reader, writer, schema, table)
+            await _copy(reader, writer, schema, table, moved)
 
 
 async def _copy(
-    reader: asyncpg.Connection, writer: asyncpg.Connection, schema: str, table: asyncpg.Record
+    reader: asyncpg.Connection,
+    writer: asyncpg.Connection,
+    schema: str,
+    table: asyncpg.Record,
+    moved: Moved,
 ) -> None:
     blocks: asyncio.Queue[bytes | None] = asyncio.Queue(BUFFERED)
 
@@ -52,6 +60,7 @@ async def _copy(
 
     async def written() -> AsyncIterator[bytes]:
         while (block := await blocks.get()) is not None:
+            moved(table["name"], len(block))
             yield block
 
     async with asyncio.TaskGroup() as group:

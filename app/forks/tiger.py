@@ -20,6 +20,8 @@ from app.forks.backend import (
     GuardError,
     Moment,
     Phase,
+    Tell,
+    silent,
 )
 from app.forks.guard import refusal
 from app.forks.pace import Pace
@@ -125,9 +127,9 @@ class TigerBackend:
             )
         return [item.copy for item in found if item.copy.name.startswith(self._prefix)]
 
-    async def wait(self, copy: Copy, patience: float) -> Copy:
+    async def wait(self, copy: Copy, patience: float, tell: Tell = silent) -> Copy:
         """Return the copy once it is READY and lets us connect."""
-        said = "nothing was heard of it"
+        said = told = "nothing was heard of it"
         for pause in self._pace.until(patience):
             try:
                 found = await self._get(copy.handle)
@@ -141,6 +143,9 @@ class TigerBackend:
                 if found.copy.phase is Phase.READY and found.host is not None:
                     await self._access.admit(found)
                     return found.copy
+            if said != told:
+                tell(f"{copy.name} is not ready yet: {said.rstrip('.')}")
+                told = said
             await asyncio.sleep(pause)
         raise BackendUnavailableError(
             f"the copy {copy.handle} was not ready within {patience:g} s ({said}): look again "

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from app.commands.fork import _card
 from app.times import format_time
 from tests.forks.test_whatif_real import (
     SMALL,
@@ -23,7 +24,8 @@ from tests.integration.worker import Installation
 from tests.replay.market import end
 from tests.replay.recording import MemoryTopics
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.integration
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -70,12 +72,15 @@ async def rows(invoke: Invoke, *words: str) -> list[dict[str, Any]]:
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
+@in_one_loop
 async def test_a_fork_lives_is_run_on_and_ends(
     invoke: Invoke,
     run: MemoryTopics,  # noqa: F811
 ) -> None:
     assert run.derived()
-    (made,) = await rows(invoke, "create", "--ttl", "1h")
+    done = await invoke("fork", "create", "--ttl", "1h", "--json")
+    (made,) = json.loads(done.stdout)
+    assert "was asked for" in done.stderr
     assert (made["step"], made["backend"], made["at"]) == ("ready", "local", "now")
     assert [each["fork"] for each in await rows(invoke, "list")] == [made["fork"]]
     shown = await invoke("fork", "show", made["fork"])
@@ -93,11 +98,22 @@ async def test_a_fork_lives_is_run_on_and_ends(
     done = await invoke("fork", "delete", made["fork"])
     assert done.stdout == f"{made['fork']}\tdeleted\n"
     assert await rows(invoke, "list") == []
+    assert "There is no fork" in (await invoke("fork", "list")).stderr
     assert [each["step"] for each in await rows(invoke, "list", "--all")] == ["deleted"]
     again = await invoke(*words, "--fork", made["fork"])
     assert "can't be used, it is deleted" in str(again.exception)
 
 
+def test_a_narrow_terminal_holds_a_fork() -> None:
+    name = f"fm-{uuid.uuid4()}"
+    row = {"fork": name, "step": "failed", "handle": name, "detail": f"{name} was lost; " * 8}
+    first, second, *lines = _card(row).splitlines()
+    assert (first, second.split()) == (name, ["step", "failed"])
+    assert " ".join(lines).split() == ["detail", *row["detail"].split()]
+    assert max(map(len, lines)) < 80
+
+
+@in_one_loop
 async def test_a_sweep_deletes_a_fork_whose_time_is_over(
     installation: Installation,  # noqa: F811
     invoke: Invoke,
@@ -109,6 +125,7 @@ async def test_a_sweep_deletes_a_fork_whose_time_is_over(
     assert (await invoke("fork", "sweep")).stdout == ""
 
 
+@in_one_loop
 async def test_what_a_back_end_can_not_do_is_said(invoke: Invoke) -> None:
     for words, told in (
         (("create", "--at", "2019-10-11"), "keeps no older state"),

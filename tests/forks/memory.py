@@ -14,6 +14,8 @@ from app.forks.backend import (
     GuardError,
     Moment,
     Phase,
+    Tell,
+    silent,
 )
 from app.forks.guard import refusal
 from app.runtime.ports import Entry, Place, Stored
@@ -140,8 +142,9 @@ class MemoryBackend:
             return []
         return [item for item in self._world.copies.values() if item.name.startswith(PREFIX)]
 
-    async def wait(self, copy: Copy, patience: float) -> Copy:
+    async def wait(self, copy: Copy, patience: float, tell: Tell = silent) -> Copy:
         self._process.effect()
+        tell(f"{copy.name} is not ready yet")
         assert patience > 0
         found = self._world.copies.get(copy.handle)
         if found is None or found.phase in (Phase.FAILED, Phase.DELETING):

@@ -55,7 +55,9 @@ async def test_a_fork_is_asked_for_made_used_and_deleted_on_record() -> None:
         S.REQUESTED, S.CREATING, S.READY, S.RUNNING, S.FINISHED, S.DELETING, S.DELETED,
     ]  # fmt: skip
     assert world.copies == {}
-    assert len(told) == 2
+    assert [each.split(" ", 1)[1] for each in told] == [
+        "was asked for", "is being made as id1", "is not ready yet",
+    ]  # fmt: skip
     with pytest.raises(ForkError, match="it is deleted"):
         await ours.connect(life.fork_id)
 

@@ -80,8 +80,13 @@ async def writing(database: Database) -> None:
 
 
 async def test_a_copy_holds_what_its_source_held_between_two_transactions(
-    database: Database, admin: asyncpg.Connection, backend: LocalBackend, prefix: str
+    database: Database,
+    admin: asyncpg.Connection,
+    backend: LocalBackend,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("app.forks.local.TELL_EVERY", 0.001)
     await Sink(PostgresStore(database)).write(EVERYTHING)
     before = await contents(admin)
     writer = asyncio.create_task(writing(database))
@@ -93,7 +98,9 @@ async def test_a_copy_holds_what_its_source_held_between_two_transactions(
     seen = await elsewhere.find(name)
     assert seen is not None
     assert seen.phase is Phase.CREATING
-    ready = await backend.wait(copy, PATIENT)
+    said: list[str] = []
+    ready = await backend.wait(copy, PATIENT, said.append)
+    assert any("the table is" in each for each in said)
     assert not writer.done()
     writer.cancel()
     assert ready == await elsewhere.wait(copy, PATIENT) == await elsewhere.find(name)

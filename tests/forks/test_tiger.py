@@ -220,7 +220,10 @@ async def test_bad_answers_do_not_end_the_waiting(backend: TigerBackend, api: Ti
     api.usual = ["QUEUED", "", "CONFIGURING", "OPTIMIZING", "READY"]
     copy = await backend.create(fresh(), NOW)
     api.faults["get"] = [refusing(503), refusing(429), cutting(), refusing(502)]
-    assert (await backend.wait(copy, PATIENT)).phase is Phase.READY
+    said: list[str] = []
+    assert (await backend.wait(copy, PATIENT, said.append)).phase is Phase.READY
+    assert f"{copy.name} is not ready yet: its status is OPTIMIZING" in said
+    assert len(set(said)) > 4
 
 
 @pytest.mark.parametrize("status", ["UNSTABLE", "DELETING", "DELETED"])
