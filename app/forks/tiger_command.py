@@ -20,7 +20,8 @@ from app.forks.backend import BackendRefusedError, BackendUnavailableError
 PUBLIC_KEY = "TIGER_PUBLIC_KEY"
 SECRET_KEY = "TIGER_SECRET_KEY"  # noqa: S105 - the name of a variable
 API_URL = "TIGER_API_URL"
-PASSED_ON = ("PATH", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+PASSED_ON = ("PATH", *PROXIES, *map(str.lower, PROXIES), "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables of ours that it sees: where programs are, and how the network is reached."""
 
 QUIET = {

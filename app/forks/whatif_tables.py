@@ -7,6 +7,7 @@ rows; where anything else would be missing, an older day is taken, and at last t
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -79,7 +80,9 @@ class Tables:
             yield RecordedTables(database)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What encrypts a connection can't be handed on; it is the same for every copy.
+        if not isinstance(self.settings.ssl, ssl.SSLContext):
+            return Tables, (self.settings,)
+        # It can't be handed on; the settings say how it was made.
         return _again, (replace(self.settings, ssl=False),)
 
 

@@ -333,7 +333,7 @@ async def test_nothing_of_our_environment_reaches_the_program(
         "PATH", "HOME", "TIGER_CONFIG_DIR", "TIGER_PUBLIC_KEY", "TIGER_SECRET_KEY", "TIGER_API_URL",
         "TIGER_PASSWORD_STORAGE", "TIGER_ANALYTICS", "DO_NOT_TRACK", "TIGER_VERSION_CHECK",
         "TIGER_COLOR", "TIGER_READ_ONLY", "CI", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY",
-        "SSL_CERT_FILE", "SSL_CERT_DIR",
+        "SSL_CERT_FILE", "SSL_CERT_DIR", "https_proxy", "http_proxy", "no_proxy",
     }  # fmt: skip
     assert seen["TIGER_READ_ONLY"] == "false"
     assert seen["HOME"] != os.environ.get("HOME")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
+from app.forks.whatif_tables import Tables
 from app.replay.play import Span
+from app.storage.database import DatabaseSettings
 from tests.forks.recorded import after, by_name, memory, moments, open_at, went_on
 from tests.replay.market import INTERVAL
 from tests.replay.test_from_topics import replayed
@@ -29,3 +33,8 @@ async def test_unchanged_it_is_its_parent_from_20_random_moments_on(seed: int) -
         working += bool(open_at(time, derived))
     assert len(began) > 5
     assert working > 5
+
+
+def test_tables_handed_to_another_process_are_reached_as_safely() -> None:
+    settings = DatabaseSettings("fork.example", 5432, "tsdb", "tsdbadmin", "pw", ssl="require")
+    assert copy.copy(Tables(settings)) == Tables(settings)  # by what pickle goes by, too
