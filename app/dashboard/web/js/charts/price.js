@@ -8,6 +8,7 @@ import { keys, look, options } from "./library.js";
 const PANE = 90; // px of an indicator's pane
 const PRICE = 380;
 const REDRAW = 500; // ms until bars that came late are put between the others
+const ROOMY = 24; // pixels a bar from which marks have words: closer together nobody could read them
 const NEAR = 60; // bars left of the view before older ones are asked for
 const seconds = (milliseconds) => milliseconds / 1000;
 
@@ -248,8 +249,8 @@ export class PriceChart {
     const choice = this.choice ?? {};
     const first = this.bars.list[0]?.time ?? 0;
     const list = [];
-    if (choice.fills !== false) for (const each of this.fills.values()) list.push(fillMark(each));
-    for (const each of this.other.values()) if (choice[each.kind] !== false) list.push(otherMark(each));
+    if (choice.fills !== false) for (const each of this.fills.values()) list.push(fillMark(each, this.roomy));
+    for (const each of this.other.values()) if (choice[each.kind] !== false) list.push(otherMark(each, this.roomy));
     if (choice.revisions !== false) for (const bar of this.bars.list) if (bar.revision) list.push(revisionMark(bar));
     this.markers.setMarkers(list.filter((each) => each.time * 1000 >= first).sort((one, two) => one.time - two.time));
   }
@@ -322,6 +323,11 @@ export class PriceChart {
 
   moved(range) {
     if (!range) return;
+    const roomy = this.chart.timeScale().width() / Math.max(range.to - range.from, 1) >= ROOMY;
+    if (roomy !== this.roomy) {
+      this.roomy = roomy;
+      soon((this.flushMarks ??= () => this.marks()));
+    }
     this.toNow.hidden = !this.bars.behind && range.to >= this.bars.list.length - 1;
     if (range.from < NEAR && this.bars.more && !this.asking) {
       this.asking = true;
@@ -393,10 +399,10 @@ function nearest(list, time) {
   return low;
 }
 
-function fillMark({ at, count, side }) {
+function fillMark({ at, count, side }, roomy) {
   const buy = side === "buy";
   const word = buy ? "B" : "S";
-  return { time: seconds(at), position: buy ? "belowBar" : "aboveBar", shape: buy ? "arrowUp" : "arrowDown", color: shade(buy ? "--up" : "--down"), text: count > 1 ? `${word}${count}` : word };
+  return { time: seconds(at), position: buy ? "belowBar" : "aboveBar", shape: buy ? "arrowUp" : "arrowDown", color: shade(buy ? "--up" : "--down"), text: roomy ? (count > 1 ? `${word}${count}` : word) : "", size: roomy ? 1 : 0.6 };
 }
 
 const OTHERS = {
@@ -406,9 +412,9 @@ const OTHERS = {
   flat: ["circle", "--soft", "flat"],
 };
 
-function otherMark({ at, kind }) {
+function otherMark({ at, kind }, roomy) {
   const [shape, colour, text] = OTHERS[kind] ?? ["circle", "--soft", kind];
-  return { time: seconds(at), position: "aboveBar", shape, color: shade(colour), text, size: 0.6 };
+  return { time: seconds(at), position: "aboveBar", shape, color: shade(colour), text: roomy ? text : "", size: roomy ? 0.5 : 0.3 };
 }
 
 function revisionMark(bar) {

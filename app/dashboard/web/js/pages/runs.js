@@ -41,6 +41,7 @@ export async function open(main, scope, key, query) {
 
 function verdict(row) {
   if (!row.finished_at) return "running";
+  if (row.kind === "verify") return row.report?.differences ? "different" : "equal";
   return row.report?.state ?? row.report?.result ?? (row.report ? "done" : "no report");
 }
 
@@ -53,7 +54,7 @@ function result(row) {
 }
 
 function forkList({ forks }) {
-  if (!forks.length) return empty("No fork", "A fork continues any moment of a run (cash, positions, open orders, indicators) under other parameters, beside the original.");
+  if (!forks.length) return empty("No fork", code("A fork continues any moment of a run (cash, positions, open orders, indicators) under other parameters, beside the original. `lockstep fork run --at TIME --until TIME --set KEY=VALUE` makes one."));
   return forks.map((fork) =>
     h(
       "details.record",
