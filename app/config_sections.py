@@ -177,7 +177,7 @@ class Market(Section):
     patience: Milliseconds = 30_000
     grace: Milliseconds = 1_000
     flush_after: Milliseconds = 5
-    flush_count: Annotated[int, Field(ge=1, le=10_000)] = 200
+    flush_count: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     history_count: Annotated[int, Field(ge=0, le=10_000)] = 500
     stale_after: Milliseconds = 15_000
     start_time: Moment | None = None

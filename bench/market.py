@@ -29,7 +29,7 @@ from app.core.flow import VERSION
 from app.runtime.codec import encode
 
 START = 1_570_752_000_000  # 2019-10-11T00:00:00Z
-FLUSH_COUNT = 200  # as market.flush_count
+FLUSH_COUNT = 1_000  # as market.flush_count
 FLUSH_AFTER = 5  # milliseconds, as market.flush_after
 HISTORY = 60
 SCALE = -4
@@ -72,6 +72,7 @@ class Market:
         rate: Trades of each instrument in each interval.
         intervals: How many.
         wait: A record holds the trades of so many milliseconds at most.
+        capital: Of each account, quote currency. What is ordered with much is filled by many trades.
     """
 
     instruments: int
@@ -79,6 +80,7 @@ class Market:
     rate: int
     intervals: int
     wait: int
+    capital: int = 100_000
 
     def after(self, number: int) -> int:
         """Return the decision time after so many intervals."""
@@ -101,7 +103,7 @@ class Market:
 
     def accounts(self) -> tuple[Account, ...]:
         """Return an account for each quote currency."""
-        return tuple(_account(quote, self.names(quote)) for quote in QUOTES)
+        return tuple(_account(quote, self.names(quote), self.capital) for quote in QUOTES)
 
     def steering(self) -> list[Packed]:
         """Return what makes every instrument join at the end of the first interval."""
@@ -186,12 +188,12 @@ def _trades(
     )
 
 
-def _account(quote: str, instruments: tuple[str, ...]) -> Account:
+def _account(quote: str, instruments: tuple[str, ...], capital: int) -> Account:
     much = Decimal(1_000_000)
     return Account(
         name=f"bench-{quote.lower()}",
         quote=quote,
-        capital=Decimal(100_000),
+        capital=Decimal(capital),
         instruments=instruments,
         strategies=STRATEGIES,
         allocation=Allocation(AllocationMethod.EQUAL, Decimal("0.9"), 60),

@@ -76,7 +76,7 @@ class Manner:
     start: int | None = None
     until: int | None = None
     history_count: int = 500
-    flush_count: int = 200
+    flush_count: int = 1_000
     grace: int = 1_000
 
 
