@@ -105,13 +105,20 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def playing(folder: Path) -> AsyncIterator[tuple[Installation, Proxy, Proxy]]:
-    """Run a market, a worker and a dashboard; at the end nothing is left of them."""
+async def playing(
+    folder: Path, *, held: bool = True
+) -> AsyncIterator[tuple[Installation, Proxy, Proxy]]:
+    """Run a market, a worker and a dashboard; at the end nothing is left of them.
+
+    Args:
+        folder: Of the settings.
+        held: Whether the market waits while decisions are behind.
+    """
     port = free_port()
     async with (
         installed(folder) as installation,
-        exchange(speed=SPEED) as play,
-        paced(installation, play),
+        exchange(speed=SPEED if held else SPEED / 4) as play,
+        paced(installation, play) if held else contextlib.nullcontext(),
         Proxy(installation.settings().host, installation.settings().port) as database,
         Proxy(LOOPBACK, port) as door,
     ):

@@ -8,13 +8,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watched
-from tests.browser.scene import Scene, charts
+from tests.browser.scene import Scene
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 PAGES = {
     "/": "section.card .tile",
-    "/instruments/BINANCE:AAAUSDT": ".plot canvas" if charts() else "svg.chart",
+    "/instruments/BINANCE:AAAUSDT": ".plot canvas, svg.chart",
     "/instruments/BINANCE:AAAUSDT?interval=5m&tab=candles": "tbody tr",
     "/accounts/paper": "tbody tr",
     "/accounts/paper?tab=fills": "tbody tr",
