@@ -16,7 +16,7 @@ from rich.console import Console
 
 from app.config import Settings, load
 from app.errors import TERMINATED, LockstepError
-from bench import latency, machine, restart, sinking, throughput
+from bench import history, latency, machine, restart, sinking, throughput, viewers
 from bench.market import FLUSH_AFTER, Market
 from bench.report import Report, percentile, ratios
 
@@ -86,6 +86,19 @@ def _parse() -> argparse.Namespace:
         metavar="RECORDS",
         help="instead, how long a restart takes with so many records in the topics (1,000,000)",
     )
+    parser.add_argument(
+        "--viewers",
+        type=int,
+        nargs="?",
+        const=50,
+        metavar="COUNT",
+        help="instead, the live path with and without so many viewers of the dashboard (50)",
+    )
+    parser.add_argument(
+        "--history",
+        action="store_true",
+        help="instead, how soon the dashboard shows a year of candles and a month of decisions",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there, too")
     return parser.parse_args()
 
@@ -100,6 +113,14 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> Report:
     if arguments.restart:
         await restart.measure(
             settings, report, console, records=arguments.restart, rounds=size.rounds
+        )
+        return report
+    if arguments.history:
+        await history.measure(settings, report, console)
+        return report
+    if arguments.viewers:
+        await viewers.measure(
+            settings, report, console, viewers=arguments.viewers, rounds=size.rounds
         )
         return report
     for number in range(size.rounds):

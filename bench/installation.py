@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -50,6 +51,15 @@ class Appended:
 
     time: int
     message: Message
+
+
+Beside = Callable[["Installation"], contextlib.AbstractAsyncContextManager[None]]
+"""What runs beside an installation while it is measured."""
+
+
+def nothing(_: Installation) -> contextlib.AbstractAsyncContextManager[None]:
+    """Let nothing run beside it."""
+    return contextlib.nullcontext()
 
 
 class Installation:
@@ -101,7 +111,7 @@ class Installation:
     async def _remove(self) -> None:
         await self._stop()
         await self._disconnect()
-        await _delete_topics(self.kafka)
+        await delete_topics(self.kafka)
         await drop_schema(self.database)
         self._said.unlink()
 
@@ -315,7 +325,8 @@ async def drop_schema(database: Database) -> None:
     await database.close()
 
 
-async def _delete_topics(kafka: Kafka) -> None:
+async def delete_topics(kafka: Kafka) -> None:
+    """Delete a run's topics."""
     client = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap, **kafka.security())
     await client.start()
     try:

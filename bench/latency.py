@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.config import Settings
-from bench.installation import DECIDING, SINK, WARM, Appended, Installation
+from bench.installation import DECIDING, SINK, WARM, Appended, Beside, Installation, nothing
 from bench.market import START, Market, Packed
 
 HOPS = ("candles", "signals", "booked", "portfolio", "allocations", "orders")
@@ -36,9 +36,11 @@ class Latencies:
     busy: float = 0.0
 
 
-async def measure(settings: Settings, market: Market, records: Sequence[Packed]) -> Latencies:
+async def measure(
+    settings: Settings, market: Market, records: Sequence[Packed], beside: Beside = nothing
+) -> Latencies:
     """Append every record when it is due, and read from the broker's own times what came of it."""
-    async with Installation(settings, (*DECIDING, SINK)) as installation:
+    async with Installation(settings, (*DECIDING, SINK)) as installation, beside(installation):
         rest = await installation.wake(market, records)
         found = Latencies()
         before, begun = installation.processor_seconds(), time.perf_counter()

@@ -6,12 +6,17 @@ import time
 from collections.abc import Sequence
 
 from app.config import Settings
-from bench.installation import DECIDING, SINK, Installation
+from bench.installation import DECIDING, SINK, Beside, Installation, nothing
 from bench.market import Market, Packed, trades_of
 
 
 async def measure(
-    settings: Settings, market: Market, records: Sequence[Packed], *, sink: bool
+    settings: Settings,
+    market: Market,
+    records: Sequence[Packed],
+    *,
+    sink: bool,
+    beside: Beside = nothing,
 ) -> dict[str, float]:
     """Return trades a second until all is decided, and with the sink until all is stored.
 
@@ -20,7 +25,7 @@ async def measure(
     """
     stages = (*DECIDING, SINK) if sink else DECIDING
     accounts = len(market.accounts())
-    async with Installation(settings, stages) as installation:
+    async with Installation(settings, stages) as installation, beside(installation):
         rest = await installation.wake(market, records)
         before, begun = installation.processor_seconds(), time.perf_counter()
         await installation.append_all(rest)
