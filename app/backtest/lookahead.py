@@ -163,10 +163,10 @@ def _repeated(source: Source, found: Whole) -> Finding | None:
     place = difference(found.rows, other[0])
     if place is not None:
         again = _made("kept", source, place, 1, seed=OTHER_SEED)
-        return _explained(CHANCE, place, _first(source, place), again)
+        return explained(CHANCE, place, _first(source, place), again)
     if found.again is not None:
         again = _made("kept", source, found.again, 2)
-        return _explained(MEMORY, found.again, _first(source, found.again), again)
+        return explained(MEMORY, found.again, _first(source, found.again), again)
     return None
 
 
@@ -215,7 +215,7 @@ def _cut(source: Source, found: Whole, time: int) -> Finding | None:
         if place is None:
             return None
         again = _made("kept", shorter, place, 1, hidden=hidden)
-    return replace(_explained(LATER, place, _first(source, place), again), cut=time)
+    return replace(explained(LATER, place, _first(source, place), again), cut=time)
 
 
 @contextmanager
@@ -239,7 +239,7 @@ def _culprit(text: str) -> str:
     return max(named, default=(0, ""))[1]
 
 
-def _explained(kind: str, place: Place, first: list[bytes], other: list[bytes]) -> Finding:
+def explained(kind: str, place: Place, first: list[bytes], other: list[bytes]) -> Finding:
     """Name the record and the field in which two runs differ at a place."""
     for number in range(max(len(first), len(other))):
         one = first[number] if number < len(first) else None
@@ -247,7 +247,8 @@ def _explained(kind: str, place: Place, first: list[bytes], other: list[bytes]) 
         if one != two:
             return _of_record(kind, place, one, two)
     # Only what changes by chance can be equal when it is made again.
-    return Finding(CHANCE, place.row.stage, place.time)
+    name = str(orjson.loads(first[0])["id"]) if first else ""
+    return Finding(CHANCE, place.row.stage, place.time, name)
 
 
 def _of_record(kind: str, place: Place, one: bytes | None, two: bytes | None) -> Finding:

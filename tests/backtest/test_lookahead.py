@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 import app
+from app.backtest.lookahead import CHANCE, MEMORY, explained
+from app.backtest.trace import Place, Row
 from tests.replay.test_ring import DAY
 
 CHECKOUT = Path(app.__file__).parent.parent
@@ -49,7 +51,7 @@ HALF_AN_HOUR = ("--from", "2019-10-11T12:00Z", "--to", "2019-10-11T12:30Z")
         ("centred", "looks ahead", "view"),
         ("normalised", "looks ahead", "indicators.score"),
         ("outliving", "remembers another run", "view"),
-        ("guessing", "is not the same twice", "view"),
+        ("guessing", "is not the same twice", "indicators.thrown"),
         ("timing", "is not the same twice", "indicators.now"),
         ("ordering", "is not the same twice", "reason"),
     ],
@@ -65,6 +67,18 @@ def test_a_cheat_is_caught_by_name_time_and_field(strategy: str, kind: str, fiel
     if kind == "looks ahead":
         assert finding["time"] <= finding["cut"]
         assert finding["cut"] in verdict["cuts"]
+
+
+def test_chance_that_falls_alike_when_made_again_is_named_too() -> None:
+    record = b'{"id":"coin/BINANCE:XRPETH/paper/7","view":"long"}'
+    place = Place(60_000, Row("signals", "coin", "BINANCE:XRPETH", "paper"))
+    finding = explained(MEMORY, place, [record], [record])
+    assert (finding.kind, finding.stage, finding.name) == (
+        CHANCE,
+        "coin",
+        "coin/BINANCE:XRPETH/paper/7",
+    )
+    assert finding.field == ""
 
 
 def test_one_that_fails_without_what_comes_later_is_caught() -> None:

@@ -1,4 +1,4 @@
-"""Throws a coin."""
+"""Throws a die of very many sides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class State:
 
 
 def update(_parameters: Parameters, state: State, _bar: Bar) -> tuple[State, Advice]:
-    return State(state.bars + 1), Advice(random.choice((View.LONG, View.FLAT)), "Heads or tails.")
+    thrown = random.random()
+    return State(state.bars + 1), Advice(View.FLAT, "It fell somehow.", {"thrown": thrown})
 
 
 STRATEGY = Strategy("guessing", Parameters, State, update, lambda _: 1)
