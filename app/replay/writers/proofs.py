@@ -57,6 +57,8 @@ class Proofs:
         try:
             async with Database(where) as database:
                 await database.execute(ROW, *self._values(verdict))
+        except asyncpg.UndefinedTableError:
+            return "the database has no tables for this run yet; `lockstep migrate` makes them."
         except (LockstepError, asyncpg.PostgresError) as error:
             return f"{error}"
         return None
