@@ -97,7 +97,9 @@ async def fills_the_tables(
         for table, lines in expected.items():
             find = functools.partial(found_in, database, table)
             found = await eventually(find, lambda rows, lines=lines: len(rows) >= len(lines))
-            assert sorted(found) == sorted(lines.values())
+            differ = sorted({*found} ^ {*lines.values()})
+            assert not differ, f"{table}: {differ[:4]}"
+            assert len(found) == len(lines), table
             stored[table] = sorted(found)
     return stored
 
