@@ -65,17 +65,17 @@ async def test_a_new_configuration_that_decides_the_same_changes_no_decision(
     source: Memory,
 ) -> None:
     """All that is restored goes on through the change: indicators, views, targets, open orders."""
-    working = 0
+    working, derived = 0, source.run.derived()
+    whole = {kind: parents(source, kind) for kind in (Signal, Orders, Fill, Portfolio)}
     for time in moments(3, 8):
         point, made = await went_on(source, time, variant(QUIETLY))
-        for kind in (Signal, Orders, Fill, Portfolio):
-            expected = parents(source, kind)
+        for kind, expected in whole.items():
             found = of(made, kind)
             assert [_plain(each) for each in found if each.time >= point.decision] == [
                 _plain(each) for each in expected if each.time >= point.decision
             ]
         assert {each.epoch for each in _records(made, Orders) if each.account == "alpha"} == {2}
-        working += bool(open_at(time, source.run.derived()))
+        working += bool(open_at(time, derived))
     assert working > 2
 
 
