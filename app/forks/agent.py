@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 
 from app.core.events import Fork, ForkStep
@@ -127,7 +128,7 @@ class ForkAgent:
             tell(f"{life.fork_id} is being made as {copy.handle}")
             return await self.finish(copy, self.rules.ready_within, tell)
         except BaseException as error:  # an interrupt, too, must not leave it to its end
-            await asyncio.shield(self._abandon(life, error))
+            await asyncio.shield(self._abandon(life, error, tell))
             raise
 
     async def sweep(self) -> list[str]:
@@ -251,18 +252,27 @@ class ForkAgent:
                 f"fork list`), or raise forks.maximum."
             )
 
-    async def _abandon(self, life: Life, error: BaseException) -> None:
+    async def _abandon(self, life: Life, error: BaseException, tell: Tell) -> None:
         """Write down why a fork came to nothing, and delete what was made of it."""
-        reason = str(error) if isinstance(error, LockstepError) else repr(error)
+        reason = _reason(error)
         await self.take(life, S.FAILED, reason)
         life = await self.fork(life.fork_id)
-        if life.handles and isinstance(error, BackendError):
-            try:
+        if not life.handles:
+            return
+        if isinstance(error, BackendError):
+            with suppress(BackendError):
                 await self.end(life, reason)
-            except BackendError:
-                return  # a sweep goes on with it
+                return
+        # Who interrupts is not kept waiting.
+        tell(f"{life.fork_id} came to nothing; `lockstep fork sweep` deletes what was made of it")
 
     def _is_ours(self, life: Life, source: str) -> bool:
         # One with another prefix would be looked for in vain, and taken for gone.
         named = life.fork_id.startswith(self.rules.prefix)
         return named and (life.backend, life.source) == (self.backend.name, source)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "it was interrupted"
+    return str(error) if isinstance(error, LockstepError) else repr(error)

@@ -146,10 +146,12 @@ async def test_an_interrupt_is_on_record_and_the_copy_goes_with_the_next_sweep()
         raise asyncio.CancelledError
 
     ours.backend.wait = interrupted  # type: ignore[method-assign, assignment]
+    told: list[str] = []
     with pytest.raises(asyncio.CancelledError):
-        await ours.create()
+        await ours.create(tell=told.append)
+    assert "`lockstep fork sweep` deletes what was made" in told[-1]
     (life,) = await ours.forks()
-    assert life.step is S.FAILED
+    assert (life.step, life.detail) == (S.FAILED, "it was interrupted")
     await sweep(world)
     assert world.copies == {}
 
