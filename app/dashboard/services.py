@@ -16,6 +16,9 @@ from app.config import Settings
 from app.dashboard.access import Door
 from app.dashboard.alerts.alarm import Alarm
 from app.dashboard.commanding import Commander
+from app.dashboard.history.bars import BASE
+from app.dashboard.history.candles import QUERIES
+from app.dashboard.history.hours import Hours
 from app.dashboard.history.store import Store
 from app.dashboard.live.sight import Live, sight
 from app.dashboard.topics import Peek
@@ -42,6 +45,7 @@ class Services:
         peek: Records on topics.
         commander: Gives commands.
         alarm: Tells people.
+        hours: Bars of hours, where the tables keep none.
         version: Of this program.
     """
 
@@ -54,6 +58,7 @@ class Services:
     peek: Peek
     commander: Commander
     alarm: Alarm
+    hours: Hours
     version: str
 
 
@@ -85,6 +90,7 @@ def services(settings: Settings, secret: str, *, linked: bool) -> Services:
         peek=Peek(settings.kafka),
         commander=Commander(settings.kafka, [account.name for account in settings.accounts()]),
         alarm=Alarm(settings, live, watch, store),
+        hours=Hours(QUERIES[BASE]),
         version=_version(),
     )
 

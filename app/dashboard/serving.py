@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import secrets
 import socket
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from app.dashboard.application import application
 from app.errors import BugError, ConfigurationError, LockstepError
 
 GRACE_SECONDS = 2
+NICE = 15
+"""How far behind others this process stands for a processor: a worker beside it goes first."""
 
 
 class Server(uvicorn.Server):
@@ -54,6 +57,7 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
             f"dashboard.host was {dashboard.host}, which others can reach: set a password by "
             f"LOCKSTEP_DASHBOARD__PASSWORD or dashboard.password_file, or listen on 127.0.0.1."
         )
+    os.nice(NICE)
     with _listening(dashboard.host, dashboard.port) as listening:
         place = _place(listening)
         token = secrets.token_urlsafe(24)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from app.config import load
 from app.config_sections import Alerts
 from app.core.events import DeadLetter, Gap, Halted, Identity, Limit, Message, Record, RiskReport
 from app.dashboard.alerts.notices import Happenings, Notice, Standing
 from app.dashboard.alerts.rate import HOUR, URGENT, Rate
 from app.dashboard.live.placed import Placed
+from app.errors import ConfigurationError
 from app.market.tape import VOID
 from app.runtime.codec import encode
 from app.runtime.kafka import KafkaLog
@@ -98,6 +102,28 @@ def test_no_flood_holds_back_what_is_urgent(kind: str) -> None:
     assert not rate.admit(Notice(kind, "a", ""), 3)
     assert rate.admit(Notice(kind, "a", "", over=True), 4)
     assert rate.admit(Notice(kind, "a", ""), 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "sentence"),
+    [
+        ("webhook: https://a/b", {}, "set LOCKSTEP_ALERTS__WEBHOOK"),
+        ('telegram_token: "1:x"', {}, "set LOCKSTEP_ALERTS__TELEGRAM_TOKEN"),
+        ("quiet: 1m", {"WEBHOOK": "ftp://secret"}, "must begin with https://"),
+        ("quiet: 1m", {"TELEGRAM_TOKEN": "secret"}, "need each other"),
+        ("telegram_chat: a chat", {}, "telegram_chat was 'a chat'"),
+    ],
+)
+def test_settings_that_would_tell_nobody_or_everybody_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, environment: Any, sentence: str
+) -> None:
+    (tmp_path / "app.yaml").write_text(f"alerts:\n  {words}\n")
+    (tmp_path / "database.yaml").write_text("")
+    for name, value in environment.items():
+        monkeypatch.setenv(f"LOCKSTEP_ALERTS__{name}", value)
+    with pytest.raises(ConfigurationError, match=re.escape(sentence)) as refused:
+        load(tmp_path)
+    assert "secret" not in str(refused.value)
 
 
 @dataclass

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
-
 from app.dashboard.errors import MISSING, OUT_OF_RANGE, AnswerError
 from app.dashboard.history.bars import (
     BASE,
@@ -18,6 +16,7 @@ from app.dashboard.history.bars import (
     source,
     start_of,
 )
+from app.dashboard.history.hours import Hours, Row
 from app.dashboard.history.store import View
 from app.dashboard.values import milliseconds, rows, text
 from app.storage.values import instant
@@ -62,6 +61,14 @@ QUERIES = {
     name: BARS.format(table=name, end="bucket", count="sum(candles)", which="")
     for _, name in ROLLUPS
 }
+ROLLED_UP = (ROLLUPS[0][1], ROLLUPS[1][1])
+"""Of these a year may be asked for at once."""
+
+STORED = """
+SELECT EXISTS (
+    SELECT FROM timescaledb_information.continuous_aggregates
+    WHERE view_schema = current_schema() AND view_name = 'candles_1h')
+"""
 GAPS = """
 SELECT from_time, to_time, instrument, first_id, last_id, reason, identity, topic_partition,
     topic_offset
@@ -143,12 +150,18 @@ def _interval(asked: Asked, base: int, end: int) -> int:
     return asked.interval
 
 
-async def candles(view: View, asked: Asked) -> dict[str, Any]:
-    """Return an instrument's bars in a window, as the API gives them."""
+async def candles(view: View, asked: Asked, hours: Hours) -> dict[str, Any]:
+    """Return an instrument's bars in a window, as the API gives them.
+
+    Args:
+        view: The tables.
+        asked: What is asked for.
+        hours: Has the hours where the tables don't keep any.
+    """
     found = await window(view, asked)
     span = (found.instrument, instant(found.begin), instant(found.end))
     revisions = rows(await view.fetch(REVISIONS, *span), "candles")
-    bars = await _bars(view, found)
+    bars = await _bars(view, found, hours)
     return {
         "instrument": found.instrument,
         "interval": found.interval,
@@ -166,13 +179,16 @@ async def candles(view: View, asked: Asked) -> dict[str, Any]:
     }
 
 
-async def _bars(view: View, found: Window) -> list[asyncpg.Record]:
+async def _bars(view: View, found: Window, hours: Hours) -> list[Row]:
     """Return the bars from the coarsest table, those that are not whole there from the candles.
 
     What a rollup holds of a bar that still grew when it was refreshed is old; it is the ones with
     too few candles, seldom more than the first and the last.
     """
     table, _ = source(found.interval, found.base)
+    if table in ROLLED_UP and not await view.fetchval(STORED):
+        span = found.begin, found.end
+        return await hours.bars(view, found.instrument, span, found.interval, found.through)
     bars = await _fetch(view, table, found)
     whole = found.interval // found.base
     short = [n for n, bar in enumerate(bars) if table != BASE and bar["candles"] < whole]
@@ -183,18 +199,19 @@ async def _bars(view: View, found: Window) -> list[asyncpg.Record]:
     return bars
 
 
-async def _fetch(view: View, table: str, found: Window) -> list[asyncpg.Record]:
+async def _fetch(view: View, table: str, found: Window) -> list[Row]:
     length = timedelta(milliseconds=found.interval)
-    return await view.fetch(
+    rows = await view.fetch(
         QUERIES[table], found.instrument, instant(found.begin), instant(found.end), length
     )
+    return list[Row](rows)
 
 
-def _start(bar: asyncpg.Record) -> int:
+def _start(bar: Row) -> int:
     return (milliseconds(bar["bucket"]) or 0) - 1
 
 
-def _bar(bar: asyncpg.Record, found: Window, revisions: list[dict[str, Any]]) -> list[Any]:
+def _bar(bar: Row, found: Window, revisions: list[dict[str, Any]]) -> list[Any]:
     start = _start(bar)
     end = start + found.interval
     revised = [row["revision"] for row in revisions if start < row["time"] <= end]

@@ -48,6 +48,9 @@ KEPT = 2_000
 FIRST_TRADES = 200
 AT_ONCE = 500
 WAIT_MS = 100
+ENOUGH_BYTES = 131_072
+"""A broker waits for so much, or `WAIT_MS`: else each trade would be a question and an answer."""
+
 AGAIN_SECONDS = 1.0
 
 
@@ -129,6 +132,7 @@ class Follower:
             bootstrap_servers=self._cluster.bootstrap,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            fetch_min_bytes=ENOUGH_BYTES,
             fetch_max_wait_ms=WAIT_MS,
             **self._cluster.security(),
         )

@@ -33,8 +33,10 @@ async def candles(
     interval: Length = None,
 ) -> Response:
     """Return bars that fit a screen, with the gaps and revisions among them."""
-    async with of(request).store.view() as view:
-        return Json(await bars.candles(view, _asked(instrument, from_, to, points, interval)))
+    shared = of(request)
+    asked = _asked(instrument, from_, to, points, interval)
+    async with shared.store.view() as view:
+        return Json(await bars.candles(view, asked, shared.hours))
 
 
 @router.get("/api/indicators")

@@ -250,9 +250,14 @@ export class PriceChart {
     const first = this.bars.list[0]?.time ?? 0;
     const list = [];
     if (choice.fills !== false) for (const each of this.fills.values()) list.push(fillMark(each, this.roomy));
-    for (const each of this.other.values()) if (choice[each.kind] !== false) list.push(otherMark(each, this.roomy));
+    for (const each of this.other.values()) if (choice[each.kind] !== false && (this.roomy || !this.goesOn(each))) list.push(otherMark(each, this.roomy));
     if (choice.revisions !== false) for (const bar of this.bars.list) if (bar.revision) list.push(revisionMark(bar));
     this.markers.setMarkers(list.filter((each) => each.time * 1000 >= first).sort((one, two) => one.time - two.time));
+  }
+
+  /** Whether the same was marked at the bar before: of a row of refusals narrow bars show the first. */
+  goesOn({ at, kind }) {
+    return kind === "refusal" && this.other.has(`${at - this.bars.interval}/${kind}`);
   }
 
   /** Shade these gaps. */
