@@ -16,8 +16,9 @@ from rich.console import Console
 
 from app.config import Settings, load
 from app.errors import TERMINATED, LockstepError
-from bench import history, latency, machine, restart, sinking, throughput, viewers
+from bench import growth, history, latency, machine, restart, sinking, throughput, viewers
 from bench.market import FLUSH_AFTER, Market
+from bench.peers import comparing, environment
 from bench.report import Report, percentile, ratios
 
 MINUTE = 60_000
@@ -25,6 +26,7 @@ SECOND = 1_000
 INSTRUMENTS = 8
 SEED = 1
 HISTORY = 1_000_000  # records
+TRADES = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ FULL = Size(rounds=3, minutes=20, bars=63, rows=8, turns=2, without=True)
 QUICK = Size(rounds=1, minutes=5, bars=9, rows=2, turns=2, without=False)
 
 BUSY = 3_000  # trades a minute of each instrument in a backlog
-FULL_RECORDS = 10 * SECOND  # of which fill records to their most, 200 trades
+FULL_RECORDS = 10 * SECOND  # of which fill records to their most, 1,000 trades
 PACED = 250  # trades a second of each instrument in the paced market
 
 
@@ -99,6 +101,22 @@ def _parse() -> argparse.Namespace:
         action="store_true",
         help="instead, how soon the dashboard shows a year of candles and a month of decisions",
     )
+    parser.add_argument(
+        "--peers",
+        type=Path,
+        nargs="?",
+        const=environment.FOLDER,
+        metavar="FOLDER",
+        help="instead, beside other people's software, installed there (.local/peers)",
+    )
+    parser.add_argument(
+        "--growth",
+        type=int,
+        nargs="?",
+        const=TRADES,
+        metavar="TRADES",
+        help="instead, 1 to 500 instruments, and memory over so many trades (3,000,000)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there, too")
     return parser.parse_args()
 
@@ -110,6 +128,13 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> Report:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     settings = load()
     report = Report(await machine.facts(settings))
+    if arguments.peers:
+        await comparing.compare(settings, report, console, arguments.peers, quick=arguments.quick)
+        return report
+    if arguments.growth:
+        rounds = size.rounds
+        await growth.measure(settings, report, console, arguments.growth, rounds)
+        return report
     if arguments.restart:
         await restart.measure(
             settings, report, console, records=arguments.restart, rounds=size.rounds

@@ -127,6 +127,13 @@ class Installation:
         words = Path(f"/proc/{self._worker.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
+    def resident(self) -> int:
+        """Return the bytes of memory that the worker holds."""
+        if self._worker is None:
+            return 0
+        pages = Path(f"/proc/{self._worker.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     async def append(self, packed: Packed) -> asyncio.Future[Any]:
         """Append a record of `trades`; the future holds where and when it stands."""
         future: asyncio.Future[Any] = await self.producer.send(

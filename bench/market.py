@@ -72,7 +72,7 @@ class Market:
         rate: Trades of each instrument in each interval.
         intervals: How many.
         wait: A record holds the trades of so many milliseconds at most.
-        capital: Of each account, quote currency. What is ordered with much is filled by many trades.
+        capital: Of each account, quote currency; much is ordered with much, and fills many trades.
     """
 
     instruments: int
@@ -103,7 +103,9 @@ class Market:
 
     def accounts(self) -> tuple[Account, ...]:
         """Return an account for each quote currency."""
-        return tuple(_account(quote, self.names(quote), self.capital) for quote in QUOTES)
+        return tuple(
+            _account(quote, names, self.capital) for quote in QUOTES if (names := self.names(quote))
+        )
 
     def steering(self) -> list[Packed]:
         """Return what makes every instrument join at the end of the first interval."""

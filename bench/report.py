@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a measurement is to reach.
+
+    Attributes:
+        name: The measurement's name.
+        value: Its goal.
+        limit: Whether less is better.
+    """
+
+    name: str
+    value: float
+    limit: bool = False
+
+    def verdict(self, value: float) -> str:
+        """Return whether a value reaches it, in a word."""
+        reached = value <= self.value if self.limit else value >= self.value
+        return "met" if reached else "missed"
 
 
 @dataclass(slots=True)
@@ -20,11 +40,13 @@ class Report:
         machine: Facts about where it ran.
         values: Every repetition of each measurement, in order of time.
         units: The unit of each measurement.
+        goals: What some of them are to reach.
     """
 
     machine: dict[str, str]
     values: dict[str, list[float]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
+    goals: list[Goal] = field(default_factory=list)
 
     def add(self, name: str, unit: str, value: float) -> None:
         """Note one repetition of a measurement."""
@@ -37,7 +59,11 @@ class Report:
             name: {"unit": self.units[name], "median": statistics.median(values), "values": values}
             for name, values in self.values.items()
         }
-        return {"machine": self.machine, "results": results}
+        goals = [
+            {"name": goal.name, "goal": goal.value, "median": median, "verdict": verdict}
+            for goal, median, verdict in self._judged()
+        ]
+        return {"machine": self.machine, "results": results, "goals": goals}
 
     def show(self, console: Console) -> None:
         """Print it: the median of the repetitions, and the least and the most of them."""
@@ -50,6 +76,19 @@ class Report:
             numbers = (statistics.median(values), min(values), max(values))
             table.add_row(name, *map(_text, numbers), str(len(values)), self.units[name])
         console.print(table)
+        if self.goals:
+            self._show_goals(console)
+
+    def _show_goals(self, console: Console) -> None:
+        table = Table("goal", "at least or most", "median", "verdict")
+        for goal, median, verdict in self._judged():
+            table.add_row(goal.name, _text(goal.value), _text(median), verdict)
+        console.print(table)
+
+    def _judged(self) -> Iterator[tuple[Goal, float, str]]:
+        for goal in self.goals:
+            median = statistics.median(self.values[goal.name])
+            yield goal, median, goal.verdict(median)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

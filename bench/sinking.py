@@ -21,7 +21,7 @@ from bench.installation import drop_schema
 from bench.market import Market
 
 BATCH = 50
-"""Records in a batch; of 200 trades each, that is 10,000 rows in a transaction."""
+"""Records in a batch; of 500 trades each, that is 25,000 rows in a transaction."""
 
 TABLE = TABLES["trades"]
 

@@ -1,0 +1,101 @@
+"""Instruments and trades enter in growing numbers; what a trade costs then, and memory, leave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+
+from app.config import Settings
+from bench import latency
+from bench.installation import DECIDING, WARM, Installation
+from bench.market import FLUSH_AFTER, Market, Packed, split, trades_of
+from bench.report import Goal, Report, percentile
+
+MINUTE, SECOND = 60_000, 1_000
+COUNTS = (1, 8, 50, 200, 500)
+RATE = 600
+"""Trades a minute of each instrument: the same share of a trade's cost is its bar's everywhere."""
+
+TRADES = 600_000
+SEED = 1
+PARTS = 6
+MANY = 200
+MEBIBYTE = 1024 * 1024
+FLAT, CLOSED, RESIDENT = "trades/s, 500 instruments / 1", "closing at once: p50", "memory"
+MEMORY = f"memory after the last trade / after {1 / PARTS:.0%} of them"
+GOALS = (
+    Goal(FLAT, 0.9),
+    Goal(MEMORY, 1.1, limit=True),
+    Goal(f"{RESIDENT}, {MANY} instruments", 300, limit=True),
+    Goal(CLOSED, 80, limit=True),
+)
+
+
+async def measure(
+    settings: Settings, report: Report, console: Console, trades: int, rounds: int
+) -> None:
+    """Measure a worker of every deciding stage over more and more; every value is reported."""
+    for number in range(rounds):
+        for count in COUNTS[:: 1 if number % 2 == 0 else -1]:
+            console.print(f"round {number + 1} of {rounds}: {count} instruments", highlight=False)
+            await _instruments(settings, report, count)
+        ratio = _newest(report, COUNTS[-1]) / _newest(report, COUNTS[0])
+        report.add(FLAT, "ratio", ratio)
+        console.print(f"round {number + 1} of {rounds}: closing at once", highlight=False)
+        await _closing(settings, report)
+    console.print(f"{trades:,} trades", highlight=False)
+    await _long(settings, report, console, trades)
+    report.goals += GOALS
+
+
+def _newest(report: Report, count: int) -> float:
+    return report.values[f"{count} instruments"][-1]
+
+
+async def _instruments(settings: Settings, report: Report, count: int) -> None:
+    market = _market(count, TRADES)
+    async with Installation(settings, DECIDING) as installation:
+        rest = await installation.wake(market, market.records(SEED))
+        before, begun = installation.processor_seconds(), time.perf_counter()
+        await installation.append_all(rest)
+        await installation.decided(len(market.accounts()), market.last)
+        seconds = time.perf_counter() - begun
+        used = installation.processor_seconds() - before
+        report.add(f"{count} instruments", "trades/s", trades_of(rest) / seconds)
+        report.add(f"{count} instruments: processor", "µs/trade", 1e6 * used / trades_of(rest))
+        report.add(f"{RESIDENT}, {count} instruments", "MiB", installation.resident() / MEBIBYTE)
+
+
+async def _closing(settings: Settings, report: Report) -> None:
+    market = Market(MANY, 2 * SECOND, 20, 3 + WARM + 4, FLUSH_AFTER)
+    found = await latency.measure(settings, market, market.records(SEED))
+    for share in (0.5, 0.99):
+        report.add(f"closing at once: p{share * 100:.0f}", "ms", percentile(found.orders, share))
+
+
+async def _long(settings: Settings, report: Report, console: Console, trades: int) -> None:
+    market = _market(MANY, trades)
+    async with Installation(settings, DECIDING) as installation:
+        rest = await installation.wake(market, market.records(SEED))
+        sizes = []
+        for part, last in _parts(market, rest):
+            await installation.append_all(part)
+            await installation.decided(len(market.accounts()), last)
+            sizes.append(installation.resident() / MEBIBYTE)
+            console.print(f"{sizes[-1]:.0f} MiB", highlight=False)
+    report.add(f"{RESIDENT}, {MANY} instruments, {trades:,} trades", "MiB", sizes[-1])
+    report.add(MEMORY, "ratio", sizes[-1] / sizes[0])
+
+
+def _market(count: int, trades: int) -> Market:
+    return Market(count, MINUTE, RATE, WARM + max(2, trades // (count * RATE)), MINUTE)
+
+
+def _parts(market: Market, rest: Sequence[Packed]) -> Iterator[tuple[list[Packed], int]]:
+    """Yield the records in parts of whole bars, each with the decision time it ends with."""
+    for part in range(1, PARTS + 1):
+        last = market.after(WARM + (market.intervals - WARM) * part // PARTS)
+        found, rest = split(rest, last)
+        yield found, last
