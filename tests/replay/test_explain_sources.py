@@ -28,7 +28,7 @@ from tests.replay.test_explain import of
 
 INTERVALS = 24
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
