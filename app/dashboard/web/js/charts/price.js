@@ -251,7 +251,7 @@ export class PriceChart {
     const list = [];
     if (choice.fills !== false) for (const each of this.fills.values()) list.push(fillMark(each, this.roomy));
     for (const each of this.other.values()) if (choice[each.kind] !== false && (this.roomy || !this.goesOn(each))) list.push(otherMark(each, this.roomy));
-    if (choice.revisions !== false) for (const bar of this.bars.list) if (bar.revision) list.push(revisionMark(bar));
+    if (choice.revisions !== false) for (const bar of this.bars.list) if (bar.revision) list.push(revisionMark(bar, this.roomy));
     this.markers.setMarkers(list.filter((each) => each.time * 1000 >= first).sort((one, two) => one.time - two.time));
   }
 
@@ -269,13 +269,14 @@ export class PriceChart {
   shades() {
     if (!this.made) return;
     const list = this.bars.list;
-    const position = new Map();
-    list.forEach((bar, at) => position.set(bar.time, at));
     const spans = [];
-    for (const gap of this.choice?.gaps === false ? [] : this.spans) {
+    for (const gap of this.choice?.gaps === false ? [] : [...this.spans].sort((one, two) => one.from - two.from)) {
       const first = nearest(list, gap.from - this.bars.interval + 1);
       const last = nearest(list, gap.to + 1) - 1;
-      if (last >= first) spans.push({ first, last });
+      const before = spans.at(-1);
+      // One shade for gaps that meet: several over each other would hide the candles.
+      if (before && first <= before.last + 1) before.last = Math.max(before.last, last);
+      else if (last >= first) spans.push({ first, last });
     }
     this.shade.show(spans);
   }
@@ -422,8 +423,8 @@ function otherMark({ at, kind }, roomy) {
   return { time: seconds(at), position: "aboveBar", shape, color: shade(colour), text: roomy ? text : "", size: roomy ? 0.5 : 0.3 };
 }
 
-function revisionMark(bar) {
-  return { time: seconds(bar.time), position: "belowBar", shape: "square", color: shade("--s4"), text: `r${bar.revision}`, size: 0.5 };
+function revisionMark(bar, roomy) {
+  return { time: seconds(bar.time), position: "belowBar", shape: "square", color: shade("--s4"), text: roomy ? `r${bar.revision}` : "", size: roomy ? 0.5 : 0.3 };
 }
 
 function volumeText(volume) {
