@@ -15,7 +15,7 @@ from app.core.events import Message
 from app.forks.sweeping import sweep_for_ever
 from app.market import listings
 from app.pipeline import EDGES, STAGES
-from app.runtime import topics
+from app.runtime import collecting, topics
 from app.runtime.bus import EventBus
 from app.runtime.decisions import log_decisions
 from app.runtime.failstop import exit_with
@@ -78,6 +78,7 @@ class Process(Service):  # type: ignore[misc]
         self.add_future(log_decisions(self.bus))
         if EDGES[1] in self._settings.worker.stages:  # it is known to reach the database
             self.add_future(sweep_for_ever(self._settings, self.log_of_records))
+        collecting.settle()
         stop = watch([shell.watchdog for shell in self._shells], self._settings.worker.watchdog)
         self._stop_watching = stop.set
 
