@@ -32,7 +32,8 @@ log = structlog.get_logger()
 
 REQUEST_TIMEOUT_MS = 40_000
 COMMIT_SECONDS = 1.0
-MOST_PENDING = 5_000  # records in memory beyond which reading waits
+MOST_PENDING = 5_000  # records in memory beyond which reading waits,
+MOST_BYTES = 16 * 1024 * 1024  # or so many bytes of them
 
 
 class _Client(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -275,7 +276,7 @@ class Shell:
                 for tp, batch in records.items()
             },
         )
-        if self._pending.count >= MOST_PENDING:
+        if self._pending.count >= MOST_PENDING or self._pending.size >= MOST_BYTES:
             self.room.clear()
         wake, self._idle = self._idle, False
         return wake
@@ -348,10 +349,11 @@ class Pending:
 
     Attributes:
         count: How many records.
+        size: How many bytes they have.
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.size = 0
         self._generation = 0
         self._batches: dict[Place, list[Stored]] = {}
 
@@ -363,6 +365,7 @@ class Pending:
         for place, batch in batches.items():
             self._batches.setdefault(place, []).extend(batch)
             self.count += len(batch)
+            self.size += sum(len(stored.value or b"") for stored in batch)
 
     def pop(self) -> tuple[int, dict[Place, list[Stored]]]:
         """Return everything and its generation, and hold nothing any more."""
@@ -373,4 +376,4 @@ class Pending:
     def clear(self) -> None:
         """Hold nothing any more."""
         self._batches = {}
-        self.count = 0
+        self.count = self.size = 0

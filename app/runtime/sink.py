@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 
@@ -33,8 +33,9 @@ SINK_TOPICS = (
     "dead-letters",
 )
 
-MOST_RECORDS = 500
-"""Records in one transaction; of trades each may hold hundreds of rows."""
+MOST_RECORDS = 5_000
+MOST_BYTES = 4 * 1024 * 1024
+"""Of one transaction: as many records as their rows are few; a trade has at least 40 bytes."""
 
 IDLE_CHECKPOINTS = 10
 """Checkpoints, of about a second each, without a transaction before the database is looked at."""
@@ -138,18 +139,16 @@ class SinkIntake:
         """Store what was read; waits for a database that is down."""
         stored = self._stored
         batch = [
-            self._item(entry)
+            entry
             for place, entries in batches.items()
             for entry in entries
             if entry.offset >= stored.get(place, entry.offset + 1)
         ]
-        # In parts: a backlog in one transaction could outlast the statement timeout.
-        for start in range(0, len(batch), MOST_RECORDS):
-            part = batch[start : start + MOST_RECORDS]
-            await self._sink.write(part)
+        for part in parts(batch):
+            await self._sink.write([self._item(entry) for entry in part])
             self._idle = 0
-            for item in part:
-                stored[Place(item.topic, item.partition)] = item.offset + 1
+            for entry in part:
+                stored[Place(entry.topic, entry.partition)] = entry.offset + 1
 
     def _item(self, stored: Stored) -> Inbound | Skipped:
         """Return the record to store; bytes that are none have their dead letter already."""
@@ -184,6 +183,20 @@ class SinkIntake:
 
     async def close(self) -> None:
         """Do nothing: the sink acts only when it is fed."""
+
+
+def parts(batch: Sequence[Stored]) -> Iterator[list[Stored]]:
+    """Yield a batch in parts: a backlog in one transaction could outlast the statement timeout."""
+    part: list[Stored] = []
+    size = 0
+    for entry in batch:
+        part.append(entry)
+        size += len(entry.value or b"")
+        if len(part) == MOST_RECORDS or size >= MOST_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def _refuses() -> bool:
