@@ -4,7 +4,8 @@ from __future__ import annotations
 
 FAILED = 1
 USAGE = 2
-DIFFERENCE = 3
+DIFFERENCE = 1  # as of diff and cmp
+UNPROVEN = 3
 UNREACHABLE = 4
 BUG = 70
 INTERRUPTED = 130
@@ -31,6 +32,12 @@ class DifferenceError(LockstepError):
     """A proof found a difference."""
 
     exit_code = DIFFERENCE
+
+
+class UnprovenError(LockstepError):
+    """A proof found no difference, and could not look at everything."""
+
+    exit_code = UNPROVEN
 
 
 class UnreachableError(LockstepError):

@@ -24,12 +24,14 @@ from app.errors import (
     FAILED,
     INTERRUPTED,
     TERMINATED,
+    UNPROVEN,
     UNREACHABLE,
     USAGE,
     BugError,
     ConfigurationError,
     DifferenceError,
     LockstepError,
+    UnprovenError,
     UnreachableError,
 )
 
@@ -134,6 +136,7 @@ ERRORS = [
     (LockstepError("a sentence."), FAILED, "Error: a sentence.\n"),
     (ConfigurationError("a sentence."), USAGE, "Error: a sentence.\n"),
     (DifferenceError("a sentence."), DIFFERENCE, "Error: a sentence.\n"),
+    (UnprovenError("a sentence."), UNPROVEN, "Error: a sentence.\n"),
     (UnreachableError("a sentence."), UNREACHABLE, "Error: a sentence.\n"),
     (BugError("a sentence."), BUG, "Error: a sentence.\n"),
     (

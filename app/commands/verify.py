@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app import running
-from app.errors import ConfigurationError, DifferenceError, LockstepError
+from app.errors import ConfigurationError, DifferenceError, UnprovenError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,7 +48,7 @@ def verify(*, start: str | None, following: bool, as_json: bool) -> None:
             f"{verdict.differences[0].name}."
         )
     if verdict.unproven:
-        raise LockstepError(incomplete(verdict))
+        raise UnprovenError(incomplete(verdict))
 
 
 def _moment(text: str | None) -> int | None:
