@@ -59,9 +59,13 @@ async def equity_curve(
 async def _past(shared: Services) -> dict[str, Any]:
     async with shared.store.view() as view:
         newest = Page(limit=NEWEST)
+        known = await accounts.overview(view)
+        names = {each["account"] for each in known}
+        # Configured, and nothing of it stored yet: as on an installation's first minutes.
+        new = [account for account in shared.settings.accounts() if account.name not in names]
         return {
             "cursor": view.cursor,
-            "accounts": await accounts.overview(view),
+            "accounts": known + accounts.unknown(new),
             "risk_events": (await lists.listed(view, "risk-events", newest))["rows"],
             "commands": (await lists.listed(view, "commands", newest))["rows"],
             "proof": await runs.proof(view),

@@ -108,9 +108,14 @@ class Page {
     ]);
   }
 
+  /** What the tables know of the account; before its first decision they know nothing of it. */
+  async decided(route, parameters, nothing) {
+    return this.account.time === null ? nothing : this.scope.get(route, { account: this.name, ...parameters });
+  }
+
   equity() {
     this.scope.into(this.chart, async () => {
-      const answer = await this.scope.get("/api/equity", { account: this.name, points: 1000, from: "2000-01-01T00:00:00Z" });
+      const answer = await this.decided("/api/equity", { points: 1000, from: "2000-01-01T00:00:00Z" }, { rows: [] });
       if (!answer.rows.length) return empty("No equity yet", "The account has made no decision that the database has.");
       this.curve = new Curve(this.account);
       fill(this.chart, this.curve.element);
@@ -209,7 +214,7 @@ class Page {
     const place = h("div");
     fill(this.body, place);
     this.scope.into(place, async () => {
-      const found = await this.scope.get("/api/performance", { account: this.name });
+      const found = await this.decided("/api/performance", {}, { strategies: [], days: [], months: [], weights: { rows: [] } });
       if (!found.strategies.length) return empty("No strategy has decided yet");
       const { money } = this;
       const cash = (key, signed = true) => ({ key, name: columnsName(key, money), number: true, tip: null, cell: (row) => (signed ? money.change(row[key]) : money.cell(row[key])) });
@@ -234,7 +239,7 @@ class Page {
     const place = h("div");
     fill(this.body, place);
     this.scope.into(place, async () => {
-      const found = await this.scope.get("/api/performance", { account: this.name });
+      const found = await this.decided("/api/performance", {}, { strategies: [], days: [], months: [], weights: { rows: [] } });
       if (!found.months.length) return empty("No month yet", "The first decision begins the first month.");
       const { money } = this;
       const days = new Table(

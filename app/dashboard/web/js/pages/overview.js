@@ -112,7 +112,7 @@ class Card {
 
   load() {
     this.scope.into(this.chart, async () => {
-      const answer = await this.scope.get("/api/equity", { account: this.name, points: 600 });
+      const answer = this.account.time === null ? { rows: [] } : await this.scope.get("/api/equity", { account: this.name, points: 600 });
       if (!answer.rows.length) return empty("No equity yet", "The first decision comes one interval after the account's instruments have joined.", live.status?.stages?.some((each) => each.state === "stopped") ? "No worker runs: start one with `faust -A app worker`." : "");
       this.curve = new Curve(this.account);
       fill(this.chart, this.curve.element);
