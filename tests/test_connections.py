@@ -18,6 +18,7 @@ TEXT_OF_QUERIES = {
     "app/storage/migrations.py": "the files of sql/, and names that a pattern checked",
     "app/storage/store.py": "names of our own tables and columns, constants of tables.py",
     "app/dashboard/history/candles.py": "one text for each of our own tables, made when imported",
+    "app/dashboard/history/hours.py": "the text it was made with, one of candles.py",
     "app/dashboard/history/lists.py": "constants, chosen by the name of a list",
     "app/dashboard/history/store.py": "passes on what it is given, beside its parameters",
     "app/demo/summary.py": "names of our own tables, a constant beside it",
