@@ -142,15 +142,16 @@ async def _on_fork(settings: Settings, fork_id: str, asked: Request) -> WhatIf:
     """Run on a fork, and write down there that it runs and what came out."""
     from app.forks.opening import open_agent  # noqa: PLC0415 - loads clients
 
-    names = ", ".join(each.name for each in asked.variants)
+    names = ", ".join(each.name for each in asked.variants) or "nothing changed"
     async with open_agent(settings) as agent:
-        await agent.running(fork_id, f"what if: {names or 'nothing changed'}")
+        await agent.running(fork_id, f"what if: {names}")
         try:
             found = await _measured(asked)
         except BaseException as error:
-            await asyncio.shield(agent.finished(fork_id, f"it came to nothing: {error!r}"[:400]))
+            why = str(error) or "it was interrupted"
+            await asyncio.shield(agent.finished(fork_id, f"it came to nothing: {why}"))
             raise
-        await agent.finished(fork_id, f"{len(found.variants)} variants were compared")
+        await agent.finished(fork_id, f"compared with the run: {names}")
         return found
 
 

@@ -14,24 +14,31 @@ from app.core.metrics import DEFINITIONS
 from app.forks import whatif_words as words
 from app.forks.whatif import WhatIf
 from app.forks.whatif_batch import PARENT, Outcome
-from app.times import format_time
+from app.report.numbers import moment
 
 BESIDE = 4
 """Variants that are columns beside their parent; more are rows."""
 
-SHORT = ("end_equity", "profit", "max_drawdown", "orders", "fills", "fees")
-"""Figures of a variant that is a row."""
+SHORT = {
+    "profit": "profit",
+    "max_drawdown": "drawdown",
+    "orders": "orders",
+    "fills": "fills",
+    "fees": "fees",
+}
+"""Figures of a variant that is a row, and what they are called there."""
 
 
 def show(found: WhatIf, console: Console) -> None:
     """Print each account's figures side by side, then where each variant parts, and why."""
     _line(console, "what if", words.head(found))
+    beside = len(found.variants) <= BESIDE
     for variant in found.variants:
         _line(console, variant.variant.name, words.settings(variant.variant))
-        for note in variant.notes:
+        # Of many it would bury the table.
+        for note in variant.notes if beside or not console.is_terminal else ():
             _line(console, variant.variant.name, note)
     for account in words.accounts(found):
-        beside = len(found.variants) <= BESIDE
         title, rows = f"account {account}", (_beside if beside else _below)(found, account)
         _table(console, title, rows)
     for variant in found.variants:
@@ -58,11 +65,10 @@ def _below(found: WhatIf, account: str) -> list[list[str]]:
         found.variants,
         key=lambda each: (-words.gained(parent, each.figures[account]), each.variant.name),
     )
-    heads = [DEFINITIONS[key].label for key in SHORT]
-    rows = [["run", *heads, "parts at"]]
+    rows = [["run", *SHORT.values(), "parts at"]]
     for each in (found.parent, *ranked):
         parting = words.parting(each, account)
-        at = "" if parting is None else format_time(parting.difference.time)
+        at = "" if parting is None else moment(parting.difference.time)
         values = [words.told(key, each.figures[account][key], how) for key in SHORT]
         rows.append([each.variant.name, *values, at])
     return rows
@@ -90,9 +96,11 @@ def _table(console: Console, title: str, rows: Sequence[Sequence[str]]) -> None:
         for row in rows:
             click.echo("\t".join([title, *row]))
         return
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
-    for number, name in enumerate(rows[0]):
-        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    first, *others = rows[0]
+    table.add_column(first, overflow="fold")
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows[1:]:
         table.add_row(*row)
     console.print(table)

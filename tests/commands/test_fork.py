@@ -93,7 +93,7 @@ async def test_a_fork_lives_is_run_on_and_ends(
     same = {"restored_from": None}
     assert json.loads(of_fork.stdout) | same == json.loads(of_run.stdout) | same
     (now,) = await rows(invoke, "show", made["fork"])
-    assert (now["step"], now["detail"]) == ("finished", "1 variants were compared")
+    assert (now["step"], now["detail"]) == ("finished", "compared with the run: fork")
 
     done = await invoke("fork", "delete", made["fork"])
     assert done.stdout == f"{made['fork']}\tdeleted\n"

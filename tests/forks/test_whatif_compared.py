@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from app.backtest.words import overrides
 from app.errors import LockstepError
 from app.forks.whatif import Request, WhatIf, whatif
 from app.forks.whatif_change import Variant
+from app.forks.whatif_show import show
 from app.replay.explain import Node
 from tests.forks.recorded import Memory, memory
 from tests.replay.market import INTERVAL, end
@@ -21,6 +24,8 @@ VARIANTS = (
     Variant("dear", tuple(overrides(["accounts.alpha.execution.taker_fee=90"]))),
     Variant("none", ()),
 )
+
+NAMES = [each.name for each in VARIANTS]
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +49,7 @@ def kinds(tree: Node) -> set[str]:
 async def test_variants_run_beside_their_parent(source: Memory) -> None:
     found = await whatif(request(source))
     outcomes = {each.variant.name: each for each in found.variants}
-    assert list(outcomes) == ["fast", "same", "small", "dear", "none"]
+    assert list(outcomes) == NAMES
     assert list(found.parent.figures) == ["alpha"]
     assert found.parent.partings == ()
     for name in ("same", "none"):
@@ -98,3 +103,14 @@ async def test_with_nothing_to_try_every_account_goes_on_as_it_was(source: Memor
     found = await whatif(Request(source, end(14), None, (), 2))
     assert list(found.parent.figures) == ["alpha", "beta"]
     assert found.variants == ()
+
+
+async def test_a_narrow_terminal_holds_many_variants(source: Memory) -> None:
+    found = await whatif(request(source, until=end(24)))
+    console = Console(width=80, force_terminal=True, color_system=None, file=StringIO())
+    show(found, console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    (head,) = [line.split() for line in lines if line.split()[:1] == ["run"]]
+    assert head == ["run", "profit", "drawdown", "orders", "fills", "fees", "parts", "at"]
+    assert {line.split()[0] for line in lines if line.strip()} >= {"parent", *NAMES}
+    assert not [line for line in lines if "…" in line or len(line) > 80]
