@@ -33,7 +33,8 @@ class Cut:
     """Where a pipeline stood.
 
     The states need not be of one moment: a record that its sender's state is past and its
-    receiver's is not was on its way, and a receiver skips what it has had.
+    receiver's is not was on its way, and a receiver skips what it has had. A command must not stand
+    among signals on their way: it acts by where it stands, and all that was on its way comes first.
 
     Attributes:
         states: At most one of each stage and key; a key without one starts new.

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.errors import DIFFERENCE
 from app.market.exchange import SyntheticMarket
 from app.times import format_time
 from tests.integration.proof import equals_its_replay, fills_the_tables
@@ -140,4 +141,4 @@ async def _damage(installation: Installation, folder: Path, protocol: Protocol) 
         protocol.holds(f"{damage.name} is named exactly", holds=not found.wrong)
         for each in found.wrong:
             protocol.say(f"      {each}")
-        protocol.said(found.said, 3)
+        protocol.said(found.said, DIFFERENCE)

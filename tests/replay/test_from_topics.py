@@ -7,17 +7,18 @@ from itertools import pairwise
 
 import pytest
 
-from app.core.events import Output
+from app.core.events import Output, Snapshot
 from app.errors import LockstepError
 from app.pipeline import STAGES
 from app.replay.cut import Cut
 from app.replay.play import Span, play
 from app.replay.sources.snapshots import nearest
 from app.replay.sources.topics import commands, entering
-from app.runtime.codec import encode
+from app.runtime.codec import decode, encode
 from app.runtime.ports import Place
 from tests.replay.market import INTERVAL, START, Market, end
 from tests.replay.recording import PARTITIONS, MemoryTopics, recorded
+from tests.replay.test_ring import FLATTEN, RESUME
 
 INTERVALS = 40
 SEEDS = range(3)
@@ -123,3 +124,25 @@ async def test_a_command_that_had_acted_by_the_start_acts_no_more(run: MemoryTop
     again = await nearest(run, STAGES, end(30))
     assert await commands(run, start) == []
     assert start == again  # reading has left the states as they were
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("missing", [FLATTEN, RESUME])
+async def test_no_cut_has_a_command_among_what_was_on_its_way(
+    run: MemoryTopics, missing: int
+) -> None:
+    """A batch that jumps over the time of a snapshot leaves a key with an older one."""
+    for number in range(PARTITIONS):
+        place = Place("snapshots", number)
+        run.stored[place] = [
+            stored
+            for stored in run.stored[place]
+            if not (
+                isinstance(record := decode(stored.value or b"").record, Snapshot)
+                and (record.stage, record.key) == ("portfolio", "alpha")
+                and record.time >= end(missing)
+            )
+        ]
+    time = end(missing + 5)
+    start = await nearest(run, STAGES, time)
+    assert await replayed(run, Span(time), start) == await replayed(run, Span(time))

@@ -191,26 +191,33 @@ async def _recorded(
     ranges: dict[str, Range],
     start: int | None,
 ) -> list[Output] | None:
-    """Return the recorded outputs of the ranges; none where they are not all there."""
+    """Return the recorded outputs of the ranges; none where they are not all there.
+
+    Nor where a record from outside stands among them: a command acts by where it stands, and an
+    engine is given all that was on its way before anything that enters.
+    """
     number = recording.partition_for(key.encode(), await recording.partitions(topic))
     place = Place(topic, number)
     first, end = await recording.bounds(place)
     due = {sender: each.low + 1 for sender, each in ranges.items()}
     found: list[Output] = []
     async for chunk in recording.chunks(place, max(first, start or 0), end):
-        found += [
-            Output(topic, key, decode(stored.value))
-            for stored in chunk
-            if stored.key == key.encode() and _is_due(identity_of(stored.value), due, ranges)
-        ]
-        if all(due[sender] > each.high for sender, each in ranges.items()):
-            return found
+        for stored in chunk:
+            if stored.key != key.encode():
+                continue
+            identity = identity_of(stored.value)
+            if identity is None:
+                return None
+            if _is_due(identity, due, ranges):
+                found.append(Output(topic, key, decode(stored.value)))
+            if all(due[sender] > each.high for sender, each in ranges.items()):
+                return found
     return None
 
 
-def _is_due(identity: Identity | None, due: dict[str, int], ranges: dict[str, Range]) -> bool:
+def _is_due(identity: Identity, due: dict[str, int], ranges: dict[str, Range]) -> bool:
     """Tell whether a record is the next of its sender that is wanted; then the one after is due."""
-    if identity is None or identity.number != due.get(identity.sender):
+    if identity.number != due.get(identity.sender):
         return False
     if identity.number > ranges[identity.sender].high:
         return False
