@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.core.columns import Decimals, sum_of_products
-from app.core.decimals import EXACT, ZERO, add, total
+from app.core.decimals import EXACT, ZERO, add, shifted, total
 from app.core.events import (
     Candle,
     Clock,
@@ -337,7 +337,7 @@ def _fold_units(record: Trades, price: Decimals, quantity: Decimals, rows: slice
         low=price[rows.start + int(prices.argmin())],
         close=price[rows.stop - 1],
         volume=quantity.decimal(int(sizes.sum())),
-        quote_volume=Decimal(spent).scaleb(-price.places - quantity.places),
+        quote_volume=shifted(spent, price.places + quantity.places),
         taker_buy_volume=quantity.decimal(int(sizes[bought].sum())),
         trades=rows.stop - rows.start,
         first_id=record.id[rows.start],

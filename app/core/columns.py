@@ -9,6 +9,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.decimals import shifted
+
 MOST_UNITS = 2**48
 """What a unit must be below. So that nothing overflows 64 bits: a column has at most 10,000 rows,
 and the products of two halves of 24 bits, summed over all of them, stay below 2^63."""
@@ -63,7 +65,7 @@ class Decimals(Sequence[Decimal]):
 
     def decimal(self, units: int) -> Decimal:
         """Return so many units."""
-        return Decimal(units).scaleb(-self.places)
+        return shifted(units, self.places)
 
 
 DecimalColumn = tuple[Decimal, ...] | Decimals

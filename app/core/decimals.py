@@ -64,6 +64,11 @@ def divide(dividend: Decimal, divisor: Decimal, quantum: Decimal) -> Decimal:
     return ROUNDED.quantize(ROUNDED.divide(dividend, divisor), quantum)
 
 
+def shifted(units: int, places: int) -> Decimal:
+    """Return units of 10^-places, exactly; raises decimal.Inexact beyond 76 digits."""
+    return EXACT.scaleb(Decimal(units), -places)
+
+
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the multiple of `step` next to `value` toward zero; `value` itself for step 0."""
     if not step:

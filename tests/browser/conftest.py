@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from app.commands.stack import CHECKOUT
 from tests.browser.scene import DEADLINE, PASSWORD, Loop, Scene, charts, playing
@@ -20,6 +28,7 @@ from tests.integration.conftest import NEEDED
 
 # All of this ends with this folder (scope "package"): while Playwright is open, its loop lets no
 # asynchronous test of the same process run.
+expect.set_options(timeout=60_000)  # a busy machine is slow
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "needs a Chromium: install the package chromium, or run `playwright install chromium`"
 

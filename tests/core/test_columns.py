@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -55,6 +56,17 @@ def test_a_fold_of_whole_numbers_is_that_of_the_decimals(
     start = data.draw(st.integers(0, len(record.id) - 1))
     stop = data.draw(st.integers(start + 1, len(record.id)))
     assert fold(record, start, stop) == fold(plain(record), start, stop)
+
+
+def test_a_fold_of_the_largest_numbers_is_exact() -> None:
+    """More digits than the thread's own context holds: their sum is rounded nowhere."""
+    units = [MOST_UNITS - 1] * 39
+    ids = tuple(range(1, 40))
+    least = column(units, 8)
+    record = Trades("X:Y", ids, ids, ids, ids, column(units, 4), least, (False,) * 39, 0)
+    whole = fold(record, 0, 39)
+    assert whole == fold(plain(record), 0, 39)
+    assert Fraction(whole.quote_volume) == Fraction(39 * (MOST_UNITS - 1) ** 2, 10**12)
 
 
 @settings(max_examples=50, deadline=None)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from decimal import localcontext
 
 import pytest
 from hypothesis import assume, given, settings
@@ -98,6 +99,15 @@ def test_the_order_of_instruments_makes_no_difference(seed: int) -> None:
     source = Market(3, INTERVALS)
     _, made = run(entering(source, random.Random(seed)))
     assert by_name(made) == by_name(run(entering(source))[1])
+
+
+def test_the_decimal_context_of_the_thread_makes_no_difference() -> None:
+    """Not even one that rounds after five digits: exactness leans on nothing outside."""
+    expected = run(entering(Market(4, INTERVALS)))[1]
+    records = list(entering(Market(4, INTERVALS)))
+    with localcontext(prec=5):
+        made = run(records)[1]
+    assert by_name(made) == by_name(expected)
 
 
 @functools.cache

@@ -55,7 +55,7 @@ AWAITS = {
         "self._sink.positions()": OWN,
         "self._log.bounds(place)": ("bounds",),
         "self._sink.start(place, first)": OWN,
-        "self._sink.write(part)": OWN,
+        "self._sink.write([self._item(entry) for entry in part])": OWN,
         "self._sink.glance()": OWN,
         "self._pass_over(place, held[place], first)": BY_HAND,
         "self._log.append([dead_letter(Stored(*place, held, b'', b''), NAME, lost)])": BY_HAND,

@@ -72,8 +72,12 @@ class Proxy:
         self._tasks.clear()
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         far_reader, far_writer = await asyncio.open_connection(*self._target)
-        self._writers += [writer, far_writer]
+        if writer.transport.is_closing():  # vanished meanwhile
+            far_writer.transport.abort()
+            return
+        self._writers.append(far_writer)
         self._tasks += [
             asyncio.create_task(self._pass("asked", reader, far_writer, writer)),
             asyncio.create_task(self._pass("answered", far_reader, writer, far_writer)),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from app.core.decimals import EXACT
 from app.errors import ConfigurationError
 
 QUOTES = (
@@ -122,6 +123,6 @@ def finest_step(values: Iterable[Decimal]) -> Decimal:
 
     At most 1: a whole number says nothing about coarser steps.
     """
-    exponents = (value.normalize().as_tuple().exponent for value in values)
+    exponents = (value.normalize(EXACT).as_tuple().exponent for value in values)
     decimals = max((-exponent for exponent in exponents if isinstance(exponent, int)), default=8)
     return Decimal(1).scaleb(-min(max(decimals, 0), 8))
