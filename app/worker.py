@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import click
 import faust.cli.base
@@ -15,8 +16,10 @@ from app.config import Settings, load
 from app.errors import LockstepError
 from app.runtime.faust_settings import faust_settings
 from app.runtime.faust_worker import App
-from app.runtime.process import Process
-from app.runtime.shell import StageApp, Together
+
+if TYPE_CHECKING:
+    from app.runtime.process import Process
+    from app.runtime.shell import StageApp
 
 uvloop.install()  # less CPU per event; Faust takes its loop from the policy
 
@@ -32,14 +35,42 @@ class Umbrella(App):
     producer_only = True  # it reads no topic of its own
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._listed = False
         super().__init__("lockstep", **faust_settings(settings))
-        self.process = Process(settings, beacon=self.beacon)
-        self.stages: list[StageApp] = self.process.apps()
-        for stage in self.stages:
-            self.agents.update(stage.agents)
+
+    # Made when they are asked for: `--help` and an error in the arguments need neither, and should
+    # not wait for all that they import.
+    @cached_property
+    def process(self) -> Process:
+        """What the stages of this worker share."""
+        from app.runtime.process import Process  # noqa: PLC0415 - see above
+
+        return Process(self._settings, beacon=self.beacon)
+
+    @cached_property
+    def stages(self) -> list[StageApp]:
+        """An app for each stage that this worker was told to run."""
+        return self.process.apps()
+
+    @property
+    def agents(self) -> Any:
+        """The stages' agents, by name."""
+        if not self._listed:
+            self._listed = True
+            for stage in self.stages:
+                self._agents.update(stage.agents)
+        return self._agents
+
+    @agents.setter
+    def agents(self, empty: Any) -> None:
+        """Take what Faust makes for agents."""
+        self._agents = empty
 
     def on_init_dependencies(self) -> list[Any]:
         """Start the process's connections first, then the stages."""
+        from app.runtime.shell import Together  # noqa: PLC0415 - see above
+
         return [self.process, Together(self.stages, beacon=self.beacon)]
 
 

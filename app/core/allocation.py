@@ -36,7 +36,7 @@ from app.core.events import (
     Weight,
 )
 from app.core.flow import Inbox, Outbox
-from app.core.metrics import performances
+from app.core.performance import performances
 from app.core.roster import Pair
 from app.core.rules import Rules, foreign
 from app.core.weights import Sample, earned, equal_weights, performance_weights, sample

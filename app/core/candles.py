@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
+from itertools import compress
 from typing import Any
-
-import numpy as np
 
 from app.core.columns import Decimals, sum_of_products
 from app.core.decimals import EXACT, ZERO, add, shifted, total
@@ -329,16 +328,17 @@ def fold(record: Trades, start: int, stop: int) -> Bar:
 def _fold_units(record: Trades, price: Decimals, quantity: Decimals, rows: slice) -> Bar:
     """Return what `fold` does, of whole numbers: nothing is rounded."""
     prices, sizes = price.units[rows], quantity.units[rows]
-    bought = np.logical_not(record.buyer_maker[rows])
+    volume = int(sizes.sum())
+    rested = sum(compress(sizes.tolist(), record.buyer_maker[rows]))
     spent = sum_of_products(prices, sizes)
     return Bar(
         open=price[rows.start],
         high=price[rows.start + int(prices.argmax())],
         low=price[rows.start + int(prices.argmin())],
         close=price[rows.stop - 1],
-        volume=quantity.decimal(int(sizes.sum())),
+        volume=quantity.decimal(volume),
         quote_volume=shifted(spent, price.places + quantity.places),
-        taker_buy_volume=quantity.decimal(int(sizes[bought].sum())),
+        taker_buy_volume=quantity.decimal(volume - rested),
         trades=rows.stop - rows.start,
         first_id=record.id[rows.start],
         last_id=record.id[rows.stop - 1],

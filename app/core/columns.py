@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import overload
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, overload
 
 from app.core.decimals import shifted
+
+if TYPE_CHECKING:  # whoever makes a column has it; who only knows of columns need not wait for it
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Units = NDArray[np.int64]
 
 MOST_UNITS = 2**48
 """What a unit must be below. So that nothing overflows 64 bits: a column has at most 10,000 rows,
@@ -17,8 +20,6 @@ and the products of two halves of 24 bits, summed over all of them, stay below 2
 
 _HALF = 24
 _LOW = 2**_HALF - 1
-
-Units = NDArray[np.int64]
 
 
 class Decimals(Sequence[Decimal]):

@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.columns import DecimalColumn, Decimals, Units
+from app.core.columns import DecimalColumn, Decimals
 from app.core.decimals import EXACT
 from app.core.events import Inbound, Trades
 from app.storage import market_rows
 from app.storage.values import Row
+
+if TYPE_CHECKING:
+    from app.core.columns import Units
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"

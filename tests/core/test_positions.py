@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.core.decimals import ZERO
 from app.core.events import Fill, Holding
-from app.core.metrics import performances
+from app.core.performance import performances
 from app.core.positions import (
     UnpricedError,
     apply_fill,

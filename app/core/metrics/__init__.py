@@ -5,7 +5,6 @@ from __future__ import annotations
 from app.core.metrics.definitions import DEFINITIONS, Definition, Unit
 from app.core.metrics.drawdowns import Drawdown
 from app.core.metrics.figure import Figure
-from app.core.metrics.performance import performance, performances
 from app.core.metrics.recording import RunRecords, RunRecordsError
 from app.core.metrics.summary import AccountSummary, Summary, measure
 from app.core.metrics.trips import Direction, Trip
@@ -23,6 +22,4 @@ __all__ = [
     "Trip",
     "Unit",
     "measure",
-    "performance",
-    "performances",
 ]
