@@ -22,6 +22,7 @@ from app.dashboard.history.hours import Hours
 from app.dashboard.history.store import Store
 from app.dashboard.live.sight import Live, sight
 from app.dashboard.topics import Peek
+from app.dashboard.warming import warm
 from app.dashboard.watch import Watch
 from app.storage.database import Database
 
@@ -107,7 +108,14 @@ async def running(shared: Services, failed: Callable[[], None]) -> AsyncIterator
         stack.push_async_callback(shared.store.database.close)
         stack.push_async_callback(shared.commander.close)
         live = shared.live
-        works = (live.follower.run(), live.pulse.run(), shared.watch.run(), shared.alarm.run())
+        names = [name for each in shared.settings.accounts() for name in each.instruments]
+        works = (
+            live.follower.run(),
+            live.pulse.run(),
+            shared.watch.run(),
+            shared.alarm.run(),
+            warm(shared.store, names, shared.hours),
+        )
         for work in works:
             task = asyncio.create_task(work)
             task.add_done_callback(lambda done: _look(done, failed))

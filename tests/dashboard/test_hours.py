@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from app.dashboard.history.bars import BASE, DAY, HOUR
-from app.dashboard.history.candles import QUERIES
+from app.dashboard.history.candles import QUERIES, STORED, Asked, candles
 from app.dashboard.history.hours import Hours
-from app.dashboard.history.store import View
+from app.dashboard.history.store import Store, View
+from app.dashboard.live.cursor import Cursors
+from app.dashboard.warming import warm
 from app.storage import migrations
 from app.storage.database import Database
 from app.storage.values import instant
@@ -62,6 +64,22 @@ async def test_kept_hours_make_the_bars_of_the_tables(database: Database) -> Non
         view = View(connection, "")
         found = await hours.bars(view, "I", (START, START + 4 * DAY), DAY, START + DAY)
         assert found == await by_tables(view, START, START + 4 * DAY, DAY)
+
+
+async def test_what_will_be_asked_for_is_read_before_it_is(
+    database: Database,
+) -> None:
+    if await database.fetchval(STORED):
+        await database.execute("DROP MATERIALIZED VIEW candles_1h CASCADE")  # as on Apache's
+    await database.execute(CANDLES, instant(START), 1, 290)
+    store, hours = Store(database, Cursors("", [])), Hours(QUERIES[BASE])
+    await warm(store, ["not there yet", "I"], hours)
+
+    await database.execute("DELETE FROM candles WHERE time < $1", instant(START + DAY))
+    asked = Asked("I", begin=START, end=START + 2 * DAY, points=48, interval=HOUR)
+    async with store.view() as view:
+        bars = (await candles(view, asked, hours))["bars"]
+    assert min(bar[0] for bar in bars) < START + 2 * HOUR
 
 
 async def by_tables(view: View, begin: int, end: int, interval: int) -> list[Any]:
