@@ -22,6 +22,15 @@ T = TypeVar("T")
 # It logs a traceback for each failed try of the pool; every failure reaches a caller as a sentence.
 logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
 
+DRIVER = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What the driver raises."""
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
@@ -113,7 +122,7 @@ class Database:
             return
         try:
             await asyncio.wait_for(pool.close(), timeout=1)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DRIVER:
             pool.terminate()
 
     @asynccontextmanager
@@ -213,7 +222,7 @@ class Database:
 
     async def _release(self, connection: asyncpg.Connection) -> None:
         # What was done is done; a connection that can't be tidied up is thrown away by the pool.
-        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*DRIVER):
             if self._pool is not None:
                 await self._pool.release(connection, timeout=self.settings.connect_timeout)
 
@@ -256,7 +265,9 @@ class Database:
     def _sentences(self, connection: asyncpg.Connection | None = None) -> Iterator[None]:
         try:
             yield
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DRIVER as error:
+            if isinstance(error, asyncpg.InternalClientError) and connection is not None:
+                connection.terminate()  # whatever state it is in, nobody can use it any more
             settings = self.settings
             ours = translate(
                 error,

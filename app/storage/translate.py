@@ -38,6 +38,17 @@ REFUSED = {
 }
 
 
+LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    # asyncpg says so to whoever uses a connection that has just gone,
+    asyncpg.InterfaceError,
+    # or one whose server has said goodbye and not yet hung up.
+    asyncpg.InternalClientError,
+)
+"""Of a closed connection: what says no more than that."""
+
+
 def translate(
     error: BaseException, place: str, user: str, name: str, *, closed: bool
 ) -> LockstepError | None:
@@ -89,6 +100,4 @@ def _lost(error: BaseException, *, closed: bool) -> str:
             "does not answer (connection refused): start it with `lockstep up`, or correct "
             "database.host and database.port"
         )
-    # asyncpg says InterfaceError to whoever uses a connection that has just gone.
-    lost = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
-    return f"was lost ({error})" if isinstance(error, lost) else ""
+    return f"was lost ({error})" if isinstance(error, LOST) else ""

@@ -20,6 +20,8 @@ class Proxy:
         port: Where it listens, once entered.
         cuts: How often it has cut.
         delay: Seconds by which each answer is late.
+        lingers: Whether a side stays connected whose other side has ended.
+        ended: Set once a side has ended.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -33,6 +35,8 @@ class Proxy:
         self.port = 0
         self.cuts = 0
         self.delay = 0.0
+        self.lingers = False
+        self.ended = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         await self.listen()
@@ -103,6 +107,8 @@ class Proxy:
                     return
                 writer.write(chunk)
                 await writer.drain()
-            writer.close()
+            self.ended.set()
+            if not self.lingers:
+                writer.close()
         except ConnectionError:
             writer.transport.abort()

@@ -121,6 +121,21 @@ async def test_a_read_is_tried_again_after_its_backend_was_killed(
     assert await empty.fetchval("SELECT pg_backend_pid()") != before
 
 
+async def test_a_read_is_tried_again_after_its_server_said_goodbye(
+    settings: DatabaseSettings, admin: asyncpg.Connection
+) -> None:
+    """Between its last word and the end of the connection, which is usually no time at all."""
+    async with Proxy(settings.host, settings.port) as proxy:
+        proxy.lingers = True
+        through = dataclasses.replace(settings, host="127.0.0.1", port=proxy.port)
+        async with Database(through) as database:
+            before = await database.fetchval("SELECT pg_backend_pid()")
+            assert await admin.fetchval("SELECT pg_terminate_backend($1, 5000)", before)
+            await proxy.ended.wait()
+            await admin.fetchval("SELECT 1")  # by now the goodbye has been read
+            assert await database.fetchval("SELECT pg_backend_pid()") != before
+
+
 async def test_a_write_is_not_tried_again(empty: Database, admin: asyncpg.Connection) -> None:
     await admin.execute(f"CREATE SCHEMA {empty.settings.schema}")
     await admin.execute("CREATE SEQUENCE tries")
