@@ -7,7 +7,9 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -16,7 +18,17 @@ from rich.console import Console
 
 from app.config import Settings, load
 from app.errors import TERMINATED, LockstepError
-from bench import growth, history, latency, machine, restart, sinking, throughput, viewers
+from bench import (
+    growth,
+    history,
+    latency,
+    machine,
+    restart,
+    sinking,
+    start,
+    throughput,
+    viewers,
+)
 from bench.market import FLUSH_AFTER, Market
 from bench.peers import comparing, environment
 from bench.report import Report, percentile, ratios
@@ -27,6 +39,9 @@ INSTRUMENTS = 8
 SEED = 1
 HISTORY = 1_000_000  # records
 TRADES = 3_000_000
+VIEWERS = 50
+
+Part = Callable[[Settings, Report, Console], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +107,7 @@ def _parse() -> argparse.Namespace:
         "--viewers",
         type=int,
         nargs="?",
-        const=50,
+        const=VIEWERS,
         metavar="COUNT",
         help="instead, the live path with and without so many viewers of the dashboard (50)",
     )
@@ -117,6 +132,11 @@ def _parse() -> argparse.Namespace:
         metavar="TRADES",
         help="instead, 1 to 500 instruments, and memory over so many trades (3,000,000)",
     )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="everything, one after the other: every number of docs/performance.md; takes hours",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there, too")
     return parser.parse_args()
 
@@ -128,31 +148,43 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> Report:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     settings = load()
     report = Report(await machine.facts(settings))
-    if arguments.peers:
-        await comparing.compare(settings, report, console, arguments.peers, quick=arguments.quick)
-        return report
-    if arguments.growth:
-        rounds = size.rounds
-        await growth.measure(settings, report, console, arguments.growth, rounds)
-        return report
-    if arguments.restart:
-        await restart.measure(
-            settings, report, console, records=arguments.restart, rounds=size.rounds
-        )
-        return report
-    if arguments.history:
-        await history.measure(settings, report, console)
-        return report
-    if arguments.viewers:
-        await viewers.measure(
-            settings, report, console, viewers=arguments.viewers, rounds=size.rounds
-        )
-        return report
+    for part in _parts(arguments, size):
+        await part(settings, report, console)
+    return report
+
+
+def _parts(arguments: argparse.Namespace, size: Size) -> Iterator[Part]:
+    """Yield what was asked for, or the live path where nothing was."""
+    every, rounds = arguments.all, size.rounds
+    peers = arguments.peers or (environment.FOLDER if every else None)
+    if peers:
+        yield partial(comparing.compare, folder=peers, quick=arguments.quick)
+    if growing := arguments.growth or (TRADES if every else 0):
+        yield partial(growth.measure, trades=growing, rounds=rounds)
+    if viewing := arguments.viewers or (VIEWERS if every else 0):
+        yield partial(viewers.measure, viewers=viewing, rounds=rounds)
+    if arguments.history or every:
+        yield history.measure
+    if records := arguments.restart or (HISTORY if every else 0):
+        yield partial(restart.measure, records=records, rounds=rounds)
+    asked = peers or growing or viewing or arguments.history or records
+    if not asked:  # beside the peers it is measured, too
+        yield partial(_path, size=size)
+    if every or not asked:
+        yield partial(_starts, turns=rounds)
+
+
+async def _path(settings: Settings, report: Report, console: Console, size: Size) -> None:
     for number in range(size.rounds):
         for name, part in (("live path", _live), ("latency", _latency), ("sink", _sink)):
             console.print(f"round {number + 1} of {size.rounds}: {name}", highlight=False)
             await part(settings, size, report, SEED + number)
-    return report
+
+
+async def _starts(settings: Settings, report: Report, console: Console, turns: int) -> None:
+    console.print("starts", highlight=False)
+    await start.measure(settings, report, turns)
+    report.goals += start.GOALS
 
 
 async def _live(settings: Settings, size: Size, report: Report, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 
@@ -81,7 +82,8 @@ async def _closing(settings: Settings, report: Report) -> None:
 
 
 async def _long(settings: Settings, report: Report, console: Console, trades: int) -> None:
-    market = _market(MANY, trades)
+    bars = min(MOST_BARS, max(PARTS, trades // (MANY * RATE)))
+    market = Market(MANY, MINUTE, math.ceil(trades / (MANY * bars)), WARM + bars, MINUTE)
     async with Installation(settings, DECIDING) as installation:
         rest = await installation.wake(market, market.records(SEED))
         sizes = []

@@ -114,7 +114,7 @@ async def _restart(
         assigned: dict[str, float] = {}
         while ORDERING not in assigned:  # else they were under way when their maker was ended
             ordered, decided = await installation.first_order(after=decided)
-            assigned = dict(_assigned(installation.said().splitlines(), begun))
+            assigned = dict(assigned_in(installation.said().splitlines(), begun))
         return Restarted(assigned, ordered / 1000 - begun, installation.processor_seconds())
 
 
@@ -134,7 +134,8 @@ async def _at_pace(installation: Installation, bars: Iterator[list[Packed]]) -> 
             await task
 
 
-def _assigned(said: list[str], begun: float) -> Iterator[tuple[str, float]]:
+def assigned_in(said: list[str], begun: float) -> Iterator[tuple[str, float]]:
+    """Yield each stage that a worker said was assigned, and the seconds from `begun` till then."""
     for line in said:
         if '"event": "assigned"' in line:
             event = orjson.loads(line[line.index("{") :])  # Faust may have hidden a cursor before
