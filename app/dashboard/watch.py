@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 WATCHED_SECONDS = 2.0
 UNWATCHED_SECONDS = 15.0
-PATIENCE = 10.0
+PATIENCE = 30.0  # this process stands behind all others for a processor
 RATE_SECONDS = 10.0
 TWO = 2  # answers make a difference
 MARKET, SINK = EDGES
@@ -42,6 +42,7 @@ class Watch:
     def __init__(self, cluster: Cluster, database: DatabaseSettings, live: Live) -> None:
         self._cluster, self._database, self._live = cluster, database, live
         self._wanted = asyncio.Event()
+        self._answered = asyncio.Event()
         self._ends: deque[tuple[float, dict[str, int]]] = deque()
         self.found: Status | None = None
         self.problem: str | None = "nobody has been asked yet"
@@ -61,6 +62,10 @@ class Watch:
                     await asyncio.sleep(WATCHED_SECONDS)
             except TimeoutError:
                 continue
+
+    async def first(self) -> None:
+        """Wait for the first answer; there is one, good or bad, within its patience."""
+        await self._answered.wait()
 
     def look(self) -> None:
         """Say that somebody looks, so that the next answer is not far."""
@@ -83,6 +88,7 @@ class Watch:
         if self.found is not None:
             self._note(self.found)
         self.version += 1
+        self._answered.set()
         self.encoded = orjson.dumps(self.document())
         self._live.pulse.stir()
 

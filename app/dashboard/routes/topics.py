@@ -21,6 +21,7 @@ async def topics(request: Request) -> Response:
     """Return every topic and every consumer group."""
     shared = of(request)
     shared.watch.look()
+    await shared.watch.first()
     return Json(known.listed(shared.watch, shared.settings.kafka.prefix))
 
 
