@@ -296,6 +296,7 @@ class Dashboard(Section):
         viewers: The most live streams at a time.
         fresh_within: Seconds; the newest trades must be younger for it to be ready.
         kafka_ui: Address of a Kafka UI that the pages link records to.
+        processor: `spare`: only what nobody else wants of a processor; `shared`: a small share.
     """
 
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
@@ -306,6 +307,7 @@ class Dashboard(Section):
     viewers: Annotated[int, Field(ge=1, le=10_000)] = 200
     fresh_within: Seconds = 60.0
     kafka_ui: Address | None = None
+    processor: Literal["spare", "shared"] = "spare"
 
 
 class Alerts(Section):

@@ -16,7 +16,7 @@ from app.errors import BugError, ConfigurationError, LockstepError
 
 GRACE_SECONDS = 2
 NICE = 15
-"""How far behind others this process stands for a processor: a worker beside it goes first."""
+"""How far this process stands behind others for a processor where it has a share of its own."""
 
 
 class Server(uvicorn.Server):
@@ -57,7 +57,7 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
             f"dashboard.host was {dashboard.host}, which others can reach: set a password by "
             f"LOCKSTEP_DASHBOARD__PASSWORD or dashboard.password_file, or listen on 127.0.0.1."
         )
-    os.nice(NICE)
+    stand_back(spare=dashboard.processor == "spare")
     with _listening(dashboard.host, dashboard.port) as listening:
         place = _place(listening)
         token = secrets.token_urlsafe(24)
@@ -122,6 +122,14 @@ def _listening(host: str, port: int) -> socket.socket:
             f"dashboard.host and dashboard.port."
         ) from error
     return listening
+
+
+def stand_back(*, spare: bool) -> None:
+    """Let a worker on the same machine go first."""
+    if spare and hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(NICE)  # a process that wakes up often still delays others with it
 
 
 def _place(listening: socket.socket) -> str:

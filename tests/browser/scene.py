@@ -127,6 +127,7 @@ async def playing(
         dashboard = await installation.start(
             *("-c", LOCKSTEP, "dashboard", "--port", str(port)),
             LOCKSTEP_DASHBOARD__PASSWORD=PASSWORD,
+            LOCKSTEP_DASHBOARD__PROCESSOR="shared",  # tests leave nothing to spare
             LOCKSTEP_DATABASE__HOST=LOOPBACK,
             LOCKSTEP_DATABASE__PORT=str(database.port),
         )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -168,3 +171,15 @@ async def test_a_pulse_wakes_all_who_wait_and_lets_come_together_what_comes_quic
     pulse.close()
     await pulse.wait(2, 60)
     await running
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="needs Linux's idle policy")
+@pytest.mark.parametrize(("spare", "told"), [(True, "5 0"), (False, "0 15")])
+def test_a_dashboard_stands_behind_a_worker(spare: bool, told: str) -> None:  # noqa: FBT001
+    """In a process of its own: what was given up can't be taken back."""
+    words = (
+        f"import os; from app.dashboard.serving import stand_back; stand_back(spare={spare}); "
+        "print(os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0))"
+    )
+    ran = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)  # noqa: S603
+    assert ran.stdout.split() == told.split()
