@@ -95,43 +95,31 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run bench", description="Measure the live path.")
     parser.add_argument("--quick", action="store_true", help="one small round, under a minute")
-    parser.add_argument(
-        "--restart",
-        type=int,
-        nargs="?",
-        const=HISTORY,
-        metavar="RECORDS",
+    option = partial(parser.add_argument, type=int, nargs="?")
+    option(
+        "--restart", const=HISTORY, metavar="RECORDS",
         help="instead, how long a restart takes with so many records in the topics (1,000,000)",
-    )
-    parser.add_argument(
-        "--viewers",
-        type=int,
-        nargs="?",
-        const=VIEWERS,
-        metavar="COUNT",
+    )  # fmt: skip
+    option(
+        "--viewers", const=VIEWERS, metavar="COUNT",
         help="instead, the live path with and without so many viewers of the dashboard (50)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--history",
         action="store_true",
         help="instead, how soon the dashboard shows a year of candles and a month of decisions",
     )
-    parser.add_argument(
+    option(
         "--peers",
         type=Path,
-        nargs="?",
         const=environment.FOLDER,
         metavar="FOLDER",
         help="instead, beside other people's software, installed there (.local/peers)",
     )
-    parser.add_argument(
-        "--growth",
-        type=int,
-        nargs="?",
-        const=TRADES,
-        metavar="TRADES",
+    option(
+        "--growth", const=TRADES, metavar="TRADES",
         help="instead, 1 to 500 instruments, and memory over so many trades (3,000,000)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--all",
         action="store_true",
@@ -208,9 +196,7 @@ async def _live(settings: Settings, size: Size, report: Report, seed: int) -> No
 async def _latency(settings: Settings, size: Size, report: Report, seed: int) -> None:
     market = Market(INSTRUMENTS, SECOND, PACED, size.bars, FLUSH_AFTER)
     found = await latency.measure(settings, market, market.records(seed))
-    for share in (0.5, 0.99):
-        milliseconds = percentile(found.orders, share)
-        report.add(f"bar close to order: p{share * 100:.0f}", "ms", milliseconds)
+    report.add_percentiles("bar close to order:", found.orders)
     for hop in latency.HOPS:
         report.add(f"  hop to {hop}: p50", "ms", percentile(found.hops[hop], 0.5))
     report.add("  worker's processor use", "cores", found.busy)

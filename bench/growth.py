@@ -12,7 +12,7 @@ from app.config import Settings
 from bench import latency
 from bench.installation import DECIDING, WARM, Installation
 from bench.market import FLUSH_AFTER, Market, Packed, split, trades_of
-from bench.report import Goal, Report, percentile
+from bench.report import Goal, Report
 
 MINUTE, SECOND = 60_000, 1_000
 COUNTS = (1, 8, 50, 200, 500)
@@ -77,8 +77,7 @@ async def _instruments(settings: Settings, report: Report, count: int) -> None:
 async def _closing(settings: Settings, report: Report) -> None:
     market = Market(MANY, 2 * SECOND, 20, 3 + WARM + 4, FLUSH_AFTER)
     found = await latency.measure(settings, market, market.records(SEED))
-    for share in (0.5, 0.99):
-        report.add(f"closing at once: p{share * 100:.0f}", "ms", percentile(found.orders, share))
+    report.add_percentiles("closing at once:", found.orders)
 
 
 async def _long(settings: Settings, report: Report, console: Console, trades: int) -> None:

@@ -53,6 +53,11 @@ class Report:
         self.values.setdefault(name, []).append(value)
         self.units[name] = unit
 
+    def add_percentiles(self, name: str, milliseconds: Sequence[float]) -> None:
+        """Note the p50 and the p99 of many values; `name` is what stands before their names."""
+        for share in (0.5, 0.99):
+            self.add(f"{name} p{share * 100:.0f}", "ms", percentile(milliseconds, share))
+
     def document(self) -> dict[str, Any]:
         """Return it for JSON."""
         results = {

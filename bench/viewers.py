@@ -118,9 +118,7 @@ async def _round(
         report.add(f"{name}, {label}", unit, value)
     report.add(f"  trades appended late by at most, {label}", "ms", seen.behind)
     if paced.ages:
-        for share in (0.5, 0.99):
-            name = f"  append to viewer, p{share * 100:.0f}"
-            report.add(name, "ms", percentile(paced.ages, share))
+        report.add_percentiles("  append to viewer,", paced.ages)
         report.add("  dashboard's processor, latency part", "s", paced.busy)
     return found
 

@@ -13,7 +13,7 @@ from bench import backtesting, latency, sinking, throughput
 from bench.market import FLUSH_AFTER, Market
 from bench.peers import environment
 from bench.peers.running import Input, prepared, rate
-from bench.report import Goal, Report, percentile
+from bench.report import Goal, Report
 
 MINUTE, SECOND = 60_000, 1_000
 SEED = 1
@@ -114,9 +114,7 @@ class Comparison:
     async def _latency(self) -> None:
         market = Market(INSTRUMENTS, SECOND, 250, self.bars, FLUSH_AFTER)
         found = await latency.measure(self.settings, market, market.records(SEED))
-        for share in (0.5, 0.99):
-            name = f"bar close to order: p{share * 100:.0f}"
-            self.report.add(name, "ms", percentile(found.orders, share))
+        self.report.add_percentiles("bar close to order:", found.orders)
         self.report.add("worker's processor use at 2,000 trades/s", "cores", found.busy)
 
     def _relate(self) -> None:

@@ -28,8 +28,8 @@ from tests.integration.conftest import NEEDED
 
 # All of this ends with this folder (scope "package"): while Playwright is open, its loop lets no
 # asynchronous test of the same process run.
-expect.set_options(timeout=60_000)  # a busy machine is slow
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+expect.set_options(timeout=60_000)  # a busy machine is slow
 MISSING = "needs a Chromium: install the package chromium, or run `playwright install chromium`"
 
 

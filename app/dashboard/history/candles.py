@@ -16,7 +16,7 @@ from app.dashboard.history.bars import (
     source,
     start_of,
 )
-from app.dashboard.history.hours import Hours, Row
+from app.dashboard.history.hours import Hours, Row, begin_of
 from app.dashboard.history.store import View
 from app.dashboard.values import milliseconds, rows, text
 from app.storage.values import instant
@@ -193,7 +193,7 @@ async def _bars(view: View, found: Window, hours: Hours) -> list[Row]:
     whole = found.interval // found.base
     short = [n for n, bar in enumerate(bars) if table != BASE and bar["candles"] < whole]
     for number in dict.fromkeys((*short[:1], *short[-MOST_MENDED:])):
-        begin = _start(bars[number])
+        begin = begin_of(bars[number])
         part = replace(found, begin=begin, end=begin + found.interval)
         bars[number] = ((await _fetch(view, BASE, part)) or [bars[number]])[0]
     return bars
@@ -207,12 +207,8 @@ async def _fetch(view: View, table: str, found: Window) -> list[Row]:
     return list[Row](rows)
 
 
-def _start(bar: Row) -> int:
-    return (milliseconds(bar["bucket"]) or 0) - 1
-
-
 def _bar(bar: Row, found: Window, revisions: list[dict[str, Any]]) -> list[Any]:
-    start = _start(bar)
+    start = begin_of(bar)
     end = start + found.interval
     revised = [row["revision"] for row in revisions if start < row["time"] <= end]
     return [

@@ -11,19 +11,19 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
 from app.dashboard.history.bars import DAY, HOUR, start_of
 from app.dashboard.history.store import View
+from app.dashboard.values import milliseconds
 from app.storage.values import instant
 
 STEP = 92 * DAY
 """How much is asked for at once."""
 
 LENGTH = timedelta(milliseconds=HOUR)
-EPOCH = instant(0)
 FIRST = """
 SELECT time FROM candles WHERE instrument = $1 AND revision = 0 ORDER BY time LIMIT 1
 """
@@ -68,8 +68,8 @@ class Hours:
         async with kept.lock:
             await self._extend(view, instrument, kept, through // HOUR * HOUR)
         begin, end = span
-        first = bisect_left(kept.hours, begin, key=_start)
-        found = kept.hours[first : bisect_left(kept.hours, end, key=_start)]
+        first = bisect_left(kept.hours, begin, key=begin_of)
+        found = kept.hours[first : bisect_left(kept.hours, end, key=begin_of)]
         if end > (kept.until or 0):
             found += await self._ask(view, instrument, max(begin, kept.until or 0), end)
         return fold(found, interval)
@@ -79,8 +79,8 @@ class Hours:
         if kept.until is not None and whole < kept.until:
             kept.hours, kept.until = [], None  # an older database, or another one
         if kept.until is None:
-            first = await view.fetchval(FIRST, instrument)
-            kept.until = start_of(_milliseconds(first) - 1, HOUR) if first else whole
+            first = milliseconds(await view.fetchval(FIRST, instrument))
+            kept.until = whole if first is None else start_of(first - 1, HOUR)
         while kept.until < whole:
             end = min(kept.until + STEP, whole)
             kept.hours += await self._ask(view, instrument, kept.until, end)
@@ -93,7 +93,7 @@ class Hours:
 
 def fold(hours: Sequence[Row], interval: int) -> list[Row]:
     """Return longer bars, as the same query would have made them of the candles."""
-    groups = groupby(hours, lambda hour: start_of(_start(hour), interval))
+    groups = groupby(hours, lambda hour: start_of(begin_of(hour), interval))
     return [_bar(start, list(rows)) for start, rows in groups]
 
 
@@ -114,9 +114,6 @@ def _bar(start: int, hours: list[Row]) -> Row:
     }
 
 
-def _start(hour: Row) -> int:
-    return _milliseconds(hour["bucket"]) - 1
-
-
-def _milliseconds(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+def begin_of(bar: Row) -> int:
+    """Return when a bar begins, milliseconds since the epoch UTC."""
+    return (milliseconds(bar["bucket"]) or 0) - 1
