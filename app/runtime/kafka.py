@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -51,7 +51,11 @@ async def batches(
 
 
 class KafkaLog:
-    """Appends and reads; every topic name is put behind the installation's prefix."""
+    """Appends and reads; every topic name is put behind the installation's prefix.
+
+    Attributes:
+        appended: Is given, once acknowledged, what was appended, where it stands now.
+    """
 
     def __init__(self, bootstrap: str, prefix: str, **security: Any) -> None:
         self._bootstrap = bootstrap
@@ -60,6 +64,7 @@ class KafkaLog:
         self._producer: AIOKafkaProducer | None = None
         self._reader: AIOKafkaConsumer | None = None
         self._reading = asyncio.Lock()
+        self.appended: Callable[[list[Stored]], None] = lambda _: None
 
     async def start(self, *, reading_only: bool = False) -> None:
         """Connect; to read only, where the broker may not let us write.
@@ -130,6 +135,12 @@ class KafkaLog:
                 f"records for {topics} could not be appended: {error!r}. Start the worker again "
                 f"once the broker is well: nothing is lost."
             ) from error
+        self.appended(
+            [
+                Stored(entry.topic, result.partition, result.offset, entry.key, entry.value)
+                for entry, result in zip(entries, results, strict=True)
+            ]
+        )
         return [result.offset for result in results]
 
     async def read(self, place: Place, start: int | None = None) -> list[Stored]:

@@ -25,7 +25,7 @@ from app.runtime.kafka import KafkaLog
 from app.runtime.logs import configure
 from app.runtime.loss import Acceptance
 from app.runtime.market import MarketIntake
-from app.runtime.ports import Intake
+from app.runtime.ports import Intake, Stored
 from app.runtime.recent import Recent
 from app.runtime.shell import Shell, StageApp
 from app.runtime.sink import SINK_TOPICS, SinkIntake
@@ -36,6 +36,9 @@ from app.storage.database import Database
 from app.storage.errors import DatabaseUnavailableError
 
 log = structlog.get_logger()
+
+MOST_UNWRITTEN = 1_000
+"""Records of a stage that a crash lets a successor take again, beside those of the last second."""
 
 
 class Process(Service):  # type: ignore[misc]
@@ -56,6 +59,7 @@ class Process(Service):  # type: ignore[misc]
         self.bus = EventBus()
         self._recent = Recent()
         self._shells: list[Shell] = []
+        self.log_of_records.appended = self._hand_over
         self._stop_watching: Callable[[], None] = lambda: None
 
     def apps(self) -> list[StageApp]:
@@ -116,7 +120,13 @@ class Process(Service):  # type: ignore[misc]
     def _stage(self, stage: Any) -> StageRuntime:
         run = self._settings.worker.run
         return StageRuntime(
-            stage, self.log_of_records, run, self._owner, self._publish, recent=self._recent
+            stage,
+            self.log_of_records,
+            run,
+            self._owner,
+            self._publish,
+            recent=self._recent,
+            unwritten=MOST_UNWRITTEN,
         )
 
     def _market(self) -> MarketIntake:
@@ -131,6 +141,15 @@ class Process(Service):  # type: ignore[misc]
             lambda: self.accept_loss,
             self._recent,
         )
+
+    def _hand_over(self, appended: list[Stored]) -> None:
+        """Give the stages here what one of them appended, without the way through a fetch.
+
+        It is acknowledged, so it is what they would read next, and they read it all the same.
+        """
+        for shell in self._shells:
+            if shell.name not in EDGES:
+                shell.hand(stored for stored in appended if stored.topic in shell.topics)
 
     def _publish(self, message: Message) -> None:
         self.bus.publish(message)

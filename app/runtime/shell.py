@@ -8,7 +8,7 @@ an intake and commits the offsets that the intake names.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import faust
@@ -25,6 +25,7 @@ from app.errors import UnreachableError
 from app.runtime.failstop import exit_with
 from app.runtime.faust_worker import App
 from app.runtime.fetching import PROMPT, Fetching, hold, pace
+from app.runtime.pending import Pending
 from app.runtime.ports import Intake, Place, Stored
 from app.runtime.watchdog import Watchdog
 
@@ -145,28 +146,9 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
                 continue  # the rebalance that stopped the flow seeks again
             # Taken from the client at once, whether or not the agent is free: what stays in its
             # buffer is left out of the next long poll, and waits until that one returns.
-            if shell.offer(records, self.app.consumer_generation_id):
-                wake = _wake(records, self.app.consumer_generation_id)
-                await self.wait_first(self.callback(wake), self.suspend_flow.wait())
-            await self.wait_first(shell.room.wait(), self.suspend_flow.wait())
-
-
-def _wake(records: Mapping[Any, list[Any]], generation: int) -> FaustMessage:
-    """Return the one event that tells an idle agent that something was read."""
-    first = next(iter(records))
-    return FaustMessage(
-        topic=first.topic,
-        partition=first.partition,
-        offset=records[first][0].offset,
-        timestamp=0.0,
-        timestamp_type=0,
-        headers=None,
-        key=b"",
-        value=b"",
-        checksum=None,
-        tp=TP(first.topic, first.partition),
-        generation_id=generation,  # Faust drops events of another one
-    )
+            shell.offer(records)
+            if not shell.room.is_set():
+                await self.wait_first(shell.room.wait(), self.suspend_flow.wait())
 
 
 class _Transport(driver.Transport):  # type: ignore[misc]
@@ -214,6 +196,7 @@ class Shell:
 
     Attributes:
         app: The Faust app: one consumer group.
+        topics: What it reads, by logical names.
         room: Set while less is pending than one may hold in memory; reading waits for it.
         intake: Whom it feeds; set before the app starts.
         fetching: How it asks for records; set before the app starts.
@@ -221,6 +204,7 @@ class Shell:
 
     def __init__(self, name: str, topics: tuple[str, ...], prefix: str, app: StageApp) -> None:
         self.name = name
+        self.topics = topics
         self.fetching: Fetching = PROMPT
         self.app = app
         self.room = asyncio.Event()
@@ -255,31 +239,61 @@ class Shell:
                 for tp, offset in committed.items()
             }
             async with self._taking:
-                self._pending.clear()
+                self._expect({})
                 self._idle = True  # an event under way when the partitions went may be lost
                 resume = await self.intake.assign(places)
+                self._expect(resume)
         except Exception as error:  # noqa: BLE001 - Faust would log it and go on without us
             exit_with(error, stage=self.name)
         self._committed = {}
         log.info("assigned", stage=self.name, partitions=len(places))
         return {TP(self._prefix + place.topic, place.partition): at for place, at in resume.items()}
 
-    def offer(self, records: Mapping[Any, list[Any]], generation: int) -> bool:
-        """Add what was read to what is pending; return whether the agent must be woken."""
-        self._pending.add(
-            generation,
-            {
-                self.place(tp): [
-                    Stored(self.place(tp).topic, tp.partition, r.offset, r.key, r.value)
-                    for r in batch
-                ]
-                for tp, batch in records.items()
-            },
-        )
+    def _expect(self, due: Mapping[Place, int]) -> None:
+        self._pending.expect(self.app.consumer_generation_id, due)
+
+    def offer(self, records: Mapping[Any, list[Any]]) -> None:
+        """Add what was read to what is pending."""
+        read = {}
+        for tp, batch in records.items():
+            place = self.place(tp)
+            read[place] = [
+                Stored(place.topic, place.partition, record.offset, record.key, record.value)
+                for record in batch
+            ]
+        if self._pending.add(self.app.consumer_generation_id, read):
+            self._added()
+
+    def hand(self, appended: Iterable[Stored]) -> None:
+        """Add what this process appended and the agent would otherwise read a moment later."""
+        if self.room.is_set() and self._pending.hand(self.app.consumer_generation_id, appended):
+            self._added()
+
+    def _added(self) -> None:
         if self._pending.count >= MOST_PENDING or self._pending.size >= MOST_BYTES:
             self.room.clear()
-        wake, self._idle = self._idle, False
-        return wake
+        if self._idle:
+            self._idle = False
+            consumer = self.app.consumer
+            consumer.add_future(consumer.callback(self._event()))
+
+    def _event(self) -> FaustMessage:
+        """Return the one event that tells the idle agent that something is pending."""
+        place = self._pending.first()
+        topic = self._prefix + place.topic
+        return FaustMessage(
+            topic=topic,
+            partition=place.partition,
+            offset=0,
+            timestamp=0.0,
+            timestamp_type=0,
+            headers=None,
+            key=b"",
+            value=b"",
+            checksum=None,
+            tp=TP(topic, place.partition),
+            generation_id=self.app.consumer_generation_id,  # Faust drops events of another one
+        )
 
     def waits_for(self, what: str) -> None:
         """Say what the intake waits for outside; empty when it goes on."""
@@ -289,19 +303,18 @@ class Shell:
 
     def revoke(self) -> None:
         """Let the intake forget its partitions."""
-        self._pending.clear()
+        self._expect({})
         self.room.set()
         self.intake.revoke()
 
     async def commit(self) -> None:
-        """Commit the offsets that are safe, if they moved; let the progress be written down."""
+        """Let states and progress be written down; commit the offsets that are safe and moved."""
+        if not self._taking.locked():
+            await self._checkpoint()
         offsets = self.intake.committable()
         if offsets != self._committed and self.app._consumer is not None:  # noqa: SLF001
             done = await self._commit(offsets)
             self._committed = offsets if done else {}  # a rebalance refused it: try again
-        # Not only where offsets moved: what is waited for changes without them.
-        if not self._taking.locked():
-            await self._checkpoint()
 
     async def _commit(self, offsets: Mapping[Place, int]) -> bool:
         committed = {
@@ -342,38 +355,3 @@ class Shell:
             if generation == self.app.consumer_generation_id:
                 with self.watchdog.working():
                     await self.intake.take(batches)
-
-
-class Pending:
-    """What was read and not yet taken, of one generation of the group.
-
-    Attributes:
-        count: How many records.
-        size: How many bytes they have.
-    """
-
-    def __init__(self) -> None:
-        self.count = self.size = 0
-        self._generation = 0
-        self._batches: dict[Place, list[Stored]] = {}
-
-    def add(self, generation: int, batches: Mapping[Place, list[Stored]]) -> None:
-        """Add batches; those of an older generation are dropped, their new owner reads them."""
-        if generation != self._generation:
-            self.clear()
-            self._generation = generation
-        for place, batch in batches.items():
-            self._batches.setdefault(place, []).extend(batch)
-            self.count += len(batch)
-            self.size += sum(len(stored.value or b"") for stored in batch)
-
-    def pop(self) -> tuple[int, dict[Place, list[Stored]]]:
-        """Return everything and its generation, and hold nothing any more."""
-        batches = self._batches
-        self.clear()
-        return self._generation, batches
-
-    def clear(self) -> None:
-        """Hold nothing any more."""
-        self._batches = {}
-        self.count = self.size = 0

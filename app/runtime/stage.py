@@ -62,7 +62,18 @@ class StageRuntime:
     """Feeds one stage's machines; durability comes in this order: outputs, state, acknowledgement.
 
     A crash between any two of them leaves repeats, never losses: what is read again makes the
-    same outputs under the same identities, which receivers skip.
+    same outputs under the same identities, which receivers skip. So states may come late, too: they
+    wait for a checkpoint, or until too many records would be read again.
+
+    Args:
+        stage: The stage.
+        log: What it reads and appends to.
+        run: The run's name.
+        owner: Who this is, for people.
+        watch: Is given what was made.
+        recent: What was decoded lately.
+        unwritten: How many records may be taken before the states they led to are written; 0: the
+            states follow the outputs of every take.
     """
 
     def __init__(
@@ -74,6 +85,7 @@ class StageRuntime:
         watch: Callable[[Message], None] | None = None,
         *,
         recent: Recent | None = None,
+        unwritten: int = 0,
     ) -> None:
         self.stage = stage
         self._recent = recent
@@ -84,7 +96,8 @@ class StageRuntime:
         self._counts: dict[str, int] = {}
         self._committable: dict[Place, int] = {}
         self._checkpoints = 0
-        self._stepping = False  # memory is ahead of the log while a take is under way
+        self._unwritten = unwritten
+        self._ahead = 0  # records taken since memory was what the states on the log say
         self._moved = False  # what is committable may have changed since it was found out
         self._asked = False  # somebody asked while it could not be
 
@@ -107,7 +120,7 @@ class StageRuntime:
         # New objects: a take still under way must not write what a successor's loader missed.
         self._partitions = {}
         self._committable = {}
-        self._moved = self._stepping = False
+        self._ahead, self._moved = 0, False
 
     async def take(self, batches: Mapping[Place, Sequence[Stored]]) -> None:
         """Take records as read: step, append outputs, then the states they led to.
@@ -117,40 +130,52 @@ class StageRuntime:
         """
         partitions = self._partitions
         made: list[Output] = []
-        self._stepping = True
+        self._ahead += sum(map(len, batches.values()))
         try:
             await self._log.append(self._outputs(batches, made))
-            await self._log.append(self._changed_states())
         except BaseException:
             # Memory is ahead of the log now: whoever goes on must load the states again.
             partitions.clear()
             raise
-        if partitions is self._partitions:
-            self._stepping, self._moved = False, True
-            if self._asked:
-                self._settle()
+        if self._ahead > self._unwritten:
+            await self._write()
         if self._watch is not None:
             for output in made:
                 self._watch(output.message)
 
     def committable(self) -> dict[Place, int]:
-        """Return the oldest offset still needed of every input partition, as of a take's end.
+        """Return the oldest offset still needed of every input partition, by the states on the log.
 
-        That of the last take; asked during one, of one that ended since this was asked before.
-        Of a partition whose inherited states are still to be written: nothing.
+        By those that stand there now; while memory is ahead of them, by those that stood there once
+        since this was asked before. Of a partition whose inherited states are still to be written:
+        nothing.
         """
-        # Every key has to be asked for it, so it is not done at each take's end for nobody.
-        self._asked = self._stepping
-        if self._moved and not self._stepping:
+        # Every key has to be asked for it, so it is not done at each write for nobody.
+        self._asked = self._ahead > 0
+        if self._moved and not self._ahead:
             self._settle()
         return dict(self._committable)
+
+    async def _write(self) -> None:
+        """Append the states that memory is ahead with."""
+        partitions = self._partitions
+        try:
+            await self._log.append(self._changed_states())
+        except BaseException:
+            partitions.clear()  # as in a take: what was to be written counts as written
+            raise
+        if partitions is self._partitions:
+            self._ahead, self._moved = 0, True
+            if self._asked:
+                self._settle()
 
     def _settle(self) -> None:
         self._committable = self._needs()
         self._moved = self._asked = False
 
     async def checkpoint(self) -> None:
-        """Append progress that moved, and again the states that fell behind or were inherited."""
+        """Append states and progress that moved, and states that fell behind or were inherited."""
+        await self._write()
         entries = []
         partitions = self._partitions
         self._checkpoints += 1

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.runtime import sink
-from app.runtime.ports import Place, Stored
-from app.runtime.shell import Pending
+from app.runtime.ports import Stored
 
 
 def stored(offset: int, size: int) -> Stored:
@@ -32,13 +31,3 @@ def test_parts_are_bounded_by_records_and_by_bytes(
     found = list(sink.parts(batch))
     assert [len(part) for part in found] == counts
     assert [each for part in found for each in part] == batch
-
-
-def test_what_is_pending_knows_its_bytes() -> None:
-    pending = Pending()
-    pending.add(1, {Place("trades", 0): [stored(0, 5), stored(1, 7)]})
-    assert (pending.count, pending.size) == (2, 12)
-    pending.add(2, {Place("trades", 0): [stored(0, 5)]})
-    assert (pending.count, pending.size) == (1, 5)
-    pending.pop()
-    assert (pending.count, pending.size) == (0, 0)

@@ -163,6 +163,8 @@ class Conductor:
             member.main = None
         if running.kind == "take":
             member.uncommitted = member.untold = True
+        if running.kind == "checkpoint":
+            member.uncommitted = True  # it may have written what was ahead
         is_current = running.generation == member.generation and member.owed is None
         if running.kind == "assign" and is_current:
             member.reading = dict(value)

@@ -59,7 +59,10 @@ class Memberships:
             stage = self._world.stages[name]
             if self._fates.faults.breaks:
                 stage = replace(stage, machine=functools.partial(self._breakable, stage))
-            return self._world.parts.runtime(stage, self._log, RUN, process.name)
+            unwritten = self._tape.pick((0, 4, 1_000))
+            return self._world.parts.runtime(
+                stage, self._log, RUN, process.name, unwritten=unwritten
+            )
         intake = self._world.parts.intake(None, self._log, lambda _: None)  # type: ignore[arg-type]
         store = self._world.parts.store(self._world.database, process)
         intake._sink = self._world.parts.sink(store, sleep=_sleep, pauses=_pauses)

@@ -134,8 +134,8 @@ class _Answers:
 def with_states(states: type[StateLog], base: type[StageRuntime] = StageRuntime) -> Any:
     """Return a runtime that keeps its states in another way."""
 
-    def made(*arguments: Any) -> StageRuntime:
-        runtime = base(*arguments)
+    def made(*arguments: Any, unwritten: int = 0) -> StageRuntime:
+        runtime = base(*arguments, unwritten=unwritten)
         runtime._states = states(*arguments)
         return runtime
 

@@ -35,6 +35,7 @@ AWAITS = {
         "self._open(number, places)": OWN,
         "self._log.append(self._outputs(batches, made))": OUTPUTS,
         "self._log.append(self._changed_states())": STATES,
+        "self._write()": OWN,
         "self._log.append(entries)": (*STATES, *PROGRESS),
         "self._log.partitions(topic)": ("partitions",),
         "self._states.check_begun(number, places)": OWN,
