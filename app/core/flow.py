@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -128,9 +128,17 @@ class Inbox:
 
     def absorb(self, inbound: Inbound) -> None:
         """Note that the record's whole effect is in the durable state from now on."""
-        identity = _identity(inbound)
-        self.seen[identity.sender] = max(identity.number, self.seen.get(identity.sender, 0))
-        self.holds.release(inbound)
+        self.absorb_all([inbound])
+
+    def absorb_all(self, inbounds: Sequence[Inbound]) -> None:
+        """Note it of records of one sender, in its order."""
+        if not inbounds:
+            return
+        last = _identity(inbounds[-1])
+        sender = last.sender
+        self.seen[sender] = max(last.number, self.seen.get(sender, 0))
+        for inbound in inbounds:
+            self.holds.release(inbound)
 
 
 class Outbox:

@@ -10,7 +10,6 @@ partition, so it is attached by offsets and no order of arrival is remembered.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -33,7 +32,7 @@ from app.core.events import (
     Signal,
 )
 from app.core.flow import Inbox, Outbox
-from app.core.positions import apply_fill, cash_change, empty_holding, equity
+from app.core.positions import apply_fills, cash_change, empty_holding, equity
 from app.core.roster import Due, Pair, Roster, RosterState
 from app.core.rules import foreign
 
@@ -227,38 +226,40 @@ class PortfolioMachine:
         self._due = self._known.due(self.time)
 
     def _book(self, time: int) -> None:
-        """Book every awaited instrument's fills before a time, in their canonical order."""
-        fills = [
-            fill for instrument in self._awaited for fill in self._booked_fills(instrument, time)
-        ]
-        for fill in sorted(fills, key=lambda f: (f.time, f.instrument, f.order_id, f.part)):
-            pair = (fill.strategy, fill.instrument)
-            self._cash = add(self._cash, cash_change(fill))
-            self._holdings[pair] = apply_fill(
-                self._holdings.get(pair) or empty_holding(*pair), fill
-            )
+        """Book every awaited instrument's fills before a time, each pair's in canonical order."""
+        fills: dict[Pair, list[Fill]] = {}
+        for instrument in self._awaited:
+            for fill in self._booked_fills(instrument, time):
+                fills.setdefault((fill.strategy, fill.instrument), []).append(fill)
+                self._cash = add(self._cash, cash_change(fill))
+        for pair, filled in fills.items():
+            filled.sort(key=lambda fill: (fill.time, fill.order_id, fill.part))
+            held = self._holdings.get(pair) or empty_holding(*pair)
+            self._holdings[pair] = apply_fills(held, filled)
 
-    def _booked_fills(self, instrument: str, time: int) -> Iterator[Fill]:
-        """Take an instrument's records up to the booked that a time needs; yield the fills."""
-        queue = self._fills[instrument]
+    def _booked_fills(self, instrument: str, time: int) -> list[Fill]:
+        """Absorb an instrument's records up to the booked that a time needs; return the fills."""
+        queue, taken = self._fills[instrument], []
         while True:
-            record = self._absorb_fill(instrument, queue.popleft())
-            if isinstance(record, Fill):
-                yield record
-            elif isinstance(record, Booked) and _through(record, time):
-                return
+            taken.append(queue.popleft())
+            record = taken[-1].record
+            if isinstance(record, Booked) and _through(record, time):
+                break
+        self._absorb_fills(instrument, taken)
+        return [fill for inbound in taken if isinstance(fill := inbound.record, Fill)]
 
     def _absorb_idle_fills(self, time: int) -> None:
         """Absorb what no decision time will await: instruments that had no orders till now."""
         for instrument, queue in self._fills.items():
+            taken = []
             while instrument not in self._awaited and queue and _is_over(queue[0], time):
-                self._absorb_fill(instrument, queue.popleft())
+                taken.append(queue.popleft())
+            self._absorb_fills(instrument, taken)
 
-    def _absorb_fill(self, instrument: str, inbound: Inbound) -> Record:
-        self._inbox.absorb(inbound)
-        if self._booked.get(instrument) is inbound.record:
+    def _absorb_fills(self, instrument: str, taken: list[Inbound]) -> None:
+        self._inbox.absorb_all(taken)
+        if taken and self._booked.get(instrument) is taken[-1].record:
             del self._booked[instrument]
-        return inbound.record
 
     def _instruct(self, completed: int) -> tuple[Instruction, ...]:
         """Take the commands in front of the offset at which the signals were completed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from app.core.decimals import ZERO, add, divide, multiply, plain, subtract, total
@@ -62,24 +62,26 @@ def cash_change(fill: Fill) -> Decimal:
     return subtract(paid.copy_negate(), fill.fee)
 
 
-def apply_fill(holding: Holding, fill: Fill) -> Holding:
-    """Return the holding after a fill of its own strategy and instrument.
+def apply_fills(holding: Holding, fills: Iterable[Fill]) -> Holding:
+    """Return the holding after fills of its own strategy and instrument, in their order.
 
     What closing removes from the cost goes into realised, so `realised - cost` changes by exactly
     the traded value and the rounding of the split cancels.
     """
-    change = signed(fill.side, fill.quantity)
-    closed = closing_part(holding.quantity, change)
-    opened = subtract(change, closed)
-    removed = _cost_of(holding, closed)
-    proceeds = multiply(closed, fill.price).copy_negate()
-    return replace(
-        holding,
-        quantity=add(holding.quantity, change),
-        cost=add(subtract(holding.cost, removed), multiply(opened, fill.price)),
-        realised=add(holding.realised, subtract(proceeds, removed)),
-        fees=add(holding.fees, fill.fee),
-    )
+    quantity, cost = holding.quantity, holding.cost
+    realised, fees = holding.realised, holding.fees
+    for fill in fills:
+        change = signed(fill.side, fill.quantity)
+        opened = change
+        if closed := closing_part(quantity, change):
+            opened = subtract(change, closed)
+            removed = _cost_of(quantity, cost, closed)
+            cost = subtract(cost, removed)
+            realised = subtract(subtract(realised, multiply(closed, fill.price)), removed)
+        cost = add(cost, multiply(opened, fill.price))
+        quantity = add(quantity, change)
+        fees = add(fees, fill.fee)
+    return Holding(holding.strategy, holding.instrument, quantity, cost, realised, fees)
 
 
 def average_cost(holding: Holding) -> Decimal | None:
@@ -124,10 +126,9 @@ def equity(cash: Decimal, holdings: Iterable[Holding], prices: Mapping[str, Deci
     return add(cash, totals(holdings, prices).value)
 
 
-def _cost_of(holding: Holding, closed: Decimal) -> Decimal:
-    if not closed:
-        return ZERO
-    if closed.copy_abs() == holding.quantity.copy_abs():
-        return holding.cost
-    share = multiply(holding.cost, closed.copy_abs())
-    return divide(share, holding.quantity.copy_abs(), COST_QUANTUM)
+def _cost_of(quantity: Decimal, cost: Decimal, closed: Decimal) -> Decimal:
+    """Return the part of an open quantity's cost that belongs to what of it is closed."""
+    if closed.copy_abs() == quantity.copy_abs():
+        return cost
+    share = multiply(cost, closed.copy_abs())
+    return divide(share, quantity.copy_abs(), COST_QUANTUM)

@@ -15,7 +15,7 @@ from app.core.events import Fill, Holding
 from app.core.performance import performances
 from app.core.positions import (
     UnpricedError,
-    apply_fill,
+    apply_fills,
     average_cost,
     cash_change,
     closing_part,
@@ -75,7 +75,7 @@ def book(history: list[Fill]) -> tuple[Decimal, dict[tuple[str, str], Holding]]:
     cash, holdings = CAPITAL, {}
     for each in history:
         pair = (each.strategy, each.instrument)
-        holdings[pair] = apply_fill(holdings.get(pair, empty_holding(*pair)), each)
+        holdings[pair] = apply_fills(holdings.get(pair, empty_holding(*pair)), [each])
         cash += cash_change(each)
     return cash, holdings
 
@@ -83,7 +83,7 @@ def book(history: list[Fill]) -> tuple[Decimal, dict[tuple[str, str], Holding]]:
 def held(*changes: tuple[str, str]) -> Holding:
     holding = empty_holding(MOMENTUM, X)
     for quantity, price in changes:
-        holding = apply_fill(holding, fill(MOMENTUM, X, 1, quantity, price, fee="1"))
+        holding = apply_fills(holding, [fill(MOMENTUM, X, 1, quantity, price, fee="1")])
     return holding
 
 
@@ -146,7 +146,7 @@ def test_what_does_not_divide_is_rounded_half_even_and_never_lost() -> None:
     holding = held(("3", "0.01"), ("4", "0.02"), ("-1", "0.02"))
     assert holding.cost == Decimal("0.11") - Decimal("0.015714285714")
     assert holding.realised == Decimal("0.02") - Decimal("0.015714285714")
-    closed = apply_fill(holding, fill(MOMENTUM, X, 1, "-6", "0.02"))
+    closed = apply_fills(holding, [fill(MOMENTUM, X, 1, "-6", "0.02")])
     assert closed.cost == 0
     assert closed.realised == Decimal("0.03")
 
@@ -155,7 +155,7 @@ def test_a_flip_closes_all_and_opens_the_rest_at_the_fill_s_price() -> None:
     short = held(("2", "100"), ("-5", "90"))
     assert (short.quantity, short.cost, short.realised) == (-3, -270, -20)
     assert average_cost(short) == 90
-    long = apply_fill(short, fill(MOMENTUM, X, 1, "4", "80"))
+    long = apply_fills(short, [fill(MOMENTUM, X, 1, "4", "80")])
     assert (long.quantity, long.cost, long.realised) == (1, 80, 10)
 
 

@@ -34,7 +34,7 @@ from app.core.events import (
     StrategySetting,
 )
 from app.core.metrics import RunRecords, Summary, measure
-from app.core.positions import apply_fill, cash_change, empty_holding, equity
+from app.core.positions import apply_fills, cash_change, empty_holding, equity
 
 START = 1_570_752_000_000  # 2019-10-11T00:00:00Z
 HOUR = 3_600_000
@@ -98,7 +98,7 @@ class Books:
 
     def book(self, fill: Fill) -> None:
         pair = (fill.strategy, fill.instrument)
-        self.holdings[pair] = apply_fill(self.holdings.get(pair, empty_holding(*pair)), fill)
+        self.holdings[pair] = apply_fills(self.holdings.get(pair, empty_holding(*pair)), [fill])
         self.cash = add(self.cash, cash_change(fill))
 
     def portfolio(self, name: str, time: int, marks: dict[str, Decimal]) -> Portfolio:

@@ -31,7 +31,7 @@ from app.core.metrics.curves import Curves
 from app.core.metrics.hold import BuyAndHold
 from app.core.metrics.marks import FillMarks
 from app.core.metrics.trips import Trip, TripBook
-from app.core.positions import apply_fill, cash_change, empty_holding
+from app.core.positions import apply_fills, cash_change, empty_holding
 
 Pair = tuple[str, str]
 """Strategy and instrument."""
@@ -285,7 +285,7 @@ class AccountRecords:
 
     def _book_fill(self, fill: Fill) -> None:
         pair = (fill.strategy, fill.instrument)
-        holding = apply_fill(self.holdings.get(pair) or empty_holding(*pair), fill)
+        holding = apply_fills(self.holdings.get(pair) or empty_holding(*pair), [fill])
         self.holdings[pair] = holding
         self._cash = add(self._cash, cash_change(fill))
         before = ZERO if self.start is None else self.start.profit(pair)
