@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -73,10 +73,11 @@ class TradeRows(Sequence[Row]):
 
     def packed(self) -> list[bytes] | None:
         """Return what COPY reads, in parts; none where a number does not fit into 18 digits."""
-        instruments: dict[str, list[Inbound]] = {}
+        # By the length of the instrument's name: only that makes rows of different sizes.
+        lengths: dict[int, list[Inbound]] = {}
         for each in self._records:
-            instruments.setdefault(_trades(each).instrument, []).append(each)
-        parts = [_pack(name, records) for name, records in instruments.items()]
+            lengths.setdefault(len(_trades(each).instrument), []).append(each)
+        parts = [_pack(length, records) for length, records in lengths.items()]
         found = [part for part in parts if part is not None]
         return [HEADER, *found, TRAILER] if len(found) == len(parts) else None
 
@@ -88,17 +89,17 @@ def _trades(inbound: Inbound) -> Trades:
     return record
 
 
-def _pack(name: str, inbounds: Sequence[Inbound]) -> bytes | None:
+def _pack(length: int, inbounds: Sequence[Inbound]) -> bytes | None:
     records = [_trades(each) for each in inbounds]
     prices = _units([each.price for each in records])
     sizes = _units([each.quantity for each in records])
     if prices is None or sizes is None:
         return None
     counts = [len(each.id) for each in records]
-    rows = np.zeros(sum(counts), _layout(len(name)))
+    rows = np.zeros(sum(counts), _layout(length))
     rows["fields"] = FIELDS
     _put(rows, "time", 1000 * _integers(each.time for each in records) - SINCE)
-    _put(rows, "instrument", name.encode())
+    _put(rows, "instrument", np.repeat([each.instrument.encode() for each in records], counts))
     _put(rows, "trade_id", _integers(each.id for each in records))
     _put(rows, "first_id", _integers(each.first_id for each in records))
     _put(rows, "last_id", _integers(each.last_id for each in records))
@@ -151,7 +152,11 @@ def _integers(columns: Iterable[Sequence[int]]) -> Units:
 
 def _units(columns: Sequence[DecimalColumn]) -> Units | None:
     """Return the columns as one, of units of 10^-8; none where a number does not fit."""
-    found = [_scaled(column) for column in columns]
+    found: list[Units | None] = []
+    for whole, group in groupby(columns, lambda column: isinstance(column, Decimals)):
+        several = list(group)
+        # Short columns are no arrays, and many of them cost as little as a long one if joined.
+        found += map(_scaled, several if whole else [tuple(chain.from_iterable(several))])
     fitting = [units for units in found if units is not None]
     return np.concatenate(fitting) if len(fitting) == len(found) else None
 

@@ -19,7 +19,7 @@ from app.storage.sink import Sink
 from app.storage.store import PostgresStore
 from app.storage.trade_rows import MOST, TradeRows
 
-NAMES = ("X", "BINANCE:BTCUSDT", "BENCH:C00BTC")
+NAMES = ("X", "Y", "BINANCE:BTCUSDT", "BINANCE:ETHUSDT")  # lengths that differ, and don't
 
 
 def amounts(draw: random.Random, count: int, places: int, most: int) -> tuple[Decimal, ...]:
