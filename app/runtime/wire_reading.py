@@ -145,7 +145,10 @@ def _read_fixed(readers: tuple[Step, ...], value: Any) -> tuple[Any, ...]:
 def _read_items(reader: Step, value: Any) -> tuple[Any, ...]:
     if type(value) is not list or len(value) > LONGEST_LIST:
         raise RefusedError(f"an array of at most {LONGEST_LIST}", value)
-    return tuple(inside(str(place), reader, item) for place, item in enumerate(value))
+    try:
+        return tuple(map(reader, value))
+    except RefusedError:  # once more, to say where it stood
+        return tuple(inside(str(place), reader, item) for place, item in enumerate(value))
 
 
 # Columns of thousands of rows are checked as a whole, and item by item only to name what is wrong.

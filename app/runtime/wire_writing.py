@@ -10,8 +10,11 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+import orjson
+
 from app.core.columns import DecimalColumn, Decimals
 from app.core.decimals import plain
+from app.core.events import Account
 from app.runtime.wire import (
     DECIMAL,
     LONGEST_LIST,
@@ -24,6 +27,9 @@ from app.runtime.wire import (
     optionally,
 )
 
+MOST_KEPT = 2_000
+"""Written accounts, of one to three kilobytes each."""
+
 
 @functools.cache
 def encoder(hint: Any) -> Step:
@@ -31,7 +37,8 @@ def encoder(hint: Any) -> Step:
     if hint in _WRITERS:
         return _WRITERS[hint]
     if dataclasses.is_dataclass(hint):
-        return _write_dataclass(typing.cast("type", hint))
+        write = _write_dataclass(typing.cast("type", hint))
+        return _write_once(write) if hint is Account else write
     if isinstance(hint, type) and issubclass(hint, Enum):
         return functools.partial(_write_enum, hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -49,9 +56,31 @@ def _write_dataclass(cls: type) -> Step:
     def write(value: Any) -> dict[str, Any]:
         if type(value) is not cls:
             raise RefusedError(f"a {cls.__name__}", value)
-        return {name: inside(name, writer, getattr(value, name)) for name, writer in writers}
+        try:
+            return {name: writer(getattr(value, name)) for name, writer in writers}
+        except RefusedError:  # once more, to say where it stood
+            return {name: inside(name, writer, getattr(value, name)) for name, writer in writers}
 
     return write
+
+
+def _write_once(write: Step) -> Step:
+    """Return a writer that keeps what it wrote of a value, which can't be changed.
+
+    An account stands in each of its instruments' epochs, so hundreds of times in every state of its
+    books: nearly all of their bytes.
+    """
+    kept: dict[int, tuple[Any, orjson.Fragment]] = {}
+
+    def write_once(value: Any) -> orjson.Fragment:
+        found = kept.get(id(value))
+        if found is None or found[0] is not value:
+            if len(kept) >= MOST_KEPT:
+                kept.clear()
+            found = kept[id(value)] = value, orjson.Fragment(orjson.dumps(write(value)))
+        return found[1]
+
+    return write_once
 
 
 def _write_int(value: Any) -> int:
@@ -121,7 +150,10 @@ def _write_fixed(writers: tuple[Step, ...], value: Any) -> list[Any]:
 def _write_items(writer: Step, value: Any) -> list[Any]:
     if type(value) is not tuple or len(value) > LONGEST_LIST:
         raise RefusedError(f"a tuple of at most {LONGEST_LIST}", value)
-    return [inside(str(place), writer, item) for place, item in enumerate(value)]
+    try:
+        return [writer(item) for item in value]
+    except RefusedError:
+        return [inside(str(place), writer, item) for place, item in enumerate(value)]
 
 
 def _write_ints(write: Step, value: Any) -> list[Any]:
