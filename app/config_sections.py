@@ -164,8 +164,8 @@ class Market(Section):
         rest: Address of its REST service.
         patience: How long a missing trade is waited for before it becomes a gap.
         grace: A clock t waits for exchange time t + grace on the same connection.
-        flush_after: Trades are sent at the latest after so long,
-        flush_count: or when there are so many.
+        flush_after: Trades are sent together so often, but at once if they close a candle
+        flush_count: or are so many.
         history_count: How many past candles a join records; strategies may want more.
         stale_after: A connection that carried nothing for so long is given up.
         start_time: The exchange's time of the first join, since the epoch UTC; none: now.
@@ -176,7 +176,7 @@ class Market(Section):
     rest: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
     patience: Milliseconds = 30_000
     grace: Milliseconds = 1_000
-    flush_after: Milliseconds = 5
+    flush_after: Milliseconds = 20
     flush_count: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     history_count: Annotated[int, Field(ge=0, le=10_000)] = 500
     stale_after: Milliseconds = 15_000

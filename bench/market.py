@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby
 
 from app.core.events import (
     Account,
@@ -30,7 +29,7 @@ from app.runtime.codec import encode
 
 START = 1_570_752_000_000  # 2019-10-11T00:00:00Z
 FLUSH_COUNT = 1_000  # as market.flush_count
-FLUSH_AFTER = 5  # milliseconds, as market.flush_after
+FLUSH_AFTER = 20  # milliseconds, as market.flush_after
 HISTORY = 60
 SCALE = -4
 FIRST_PRICE = 1_000_000  # in ticks
@@ -71,7 +70,7 @@ class Market:
         interval: The base interval, milliseconds.
         rate: Trades of each instrument in each interval.
         intervals: How many.
-        wait: A record holds the trades of so many milliseconds at most.
+        wait: Records are sent every so many milliseconds, and at once what closes a bar.
         capital: Of each account, quote currency; much is ordered with much, and fills many trades.
     """
 
@@ -135,27 +134,34 @@ class Market:
         count = self.intervals * self.rate
         times = sorted(draw.randrange(START, self.last) for _ in range(count))
         price, first = FIRST_PRICE, 1
-        closing = self.first
-        for part in self._parts(times):
+        for part, closes in self._parts(times):
             prices = []
             for _ in part:
                 price = max(1, price + draw.randrange(-20, 21))
                 prices.append(_price(price))
             record = _trades(name, first, part, prices, draw)
             first += len(part)
-            closes = part[-1] // self.interval * self.interval
-            closed = closes if part[-1] >= closing else None
-            closing = closes + self.interval
-            due = (part[-1] // self.wait + 1) * self.wait
-            yield Packed(name, encode(Message(record)), due, len(part), closed)
+            due = part[-1] if closes else (part[0] // self.wait + 1) * self.wait
+            yield Packed(name, encode(Message(record)), due, len(part), closes)
         clock = Clock(name, self.last, count, 0)
         yield Packed(name, encode(Message(clock)), self.last + self.wait, 0, self.last)
 
-    def _parts(self, times: list[int]) -> Iterator[list[int]]:
-        for _, group in groupby(times, lambda time: time // self.wait):
-            part = list(group)
-            for start in range(0, len(part), FLUSH_COUNT):
-                yield part[start : start + FLUSH_COUNT]
+    def _parts(self, times: list[int]) -> Iterator[tuple[list[int], int | None]]:
+        """Yield the times of each record's trades, and the decision time whose bar it closes."""
+        part: list[int] = []
+        closing = self.first
+        for time in times:
+            if part and (time // self.wait > part[0] // self.wait or len(part) == FLUSH_COUNT):
+                yield part, None
+                part = []
+            part.append(time)
+            if time >= closing:
+                closes = time // self.interval * self.interval
+                closing = closes + self.interval
+                yield part, closes
+                part = []
+        if part:
+            yield part, None
 
 
 def split(records: Sequence[Packed], time: int) -> tuple[list[Packed], list[Packed]]:

@@ -41,7 +41,8 @@ class FeedSettings:
         stream_address: For example wss://stream.binance.com:9443.
         stream: How connections are kept.
         tape: How trades become records: patience, grace, batch size.
-        flush_after: Milliseconds to gather trades before a record is sent; 0: none.
+        flush_after: Milliseconds between sendings of trades; what closes a candle goes at once;
+            0: at once.
         history_count: Candles to warm up on at a join.
         start_time: Join as of this time, milliseconds since the epoch UTC; none: as of now.
         retry_pause: Seconds between attempts to join.
@@ -52,7 +53,7 @@ class FeedSettings:
     stream_address: str
     stream: StreamSettings = field(default_factory=StreamSettings)
     tape: TapeSettings = field(default_factory=TapeSettings)
-    flush_after: int = 5
+    flush_after: int = 20
     history_count: int = 500
     start_time: int | None = None
     retry_pause: float = 2.0

@@ -76,6 +76,7 @@ class Instrument:
     tape: Tape | None = None
     room: asyncio.Event = field(default_factory=asyncio.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _closing: asyncio.Event = field(default_factory=asyncio.Event)
     _connections: dict[int, None] = field(default_factory=dict)
     _backfill: Backfill | None = None
     _filling: asyncio.Task[None] | None = None
@@ -129,6 +130,8 @@ class Instrument:
         now = self.around.time.monotonic()
         if isinstance(told.event, AggregateTrade):
             self.tape.trade(told.connection, told.event.aggregate, told.newest, now)
+            if self.tape.closing:
+                self._closing.set()
         else:
             self.tape.witness(told.event.last_raw_id, now)
         self.wake()
@@ -218,8 +221,12 @@ class Instrument:
             return
         if self._filling is not None and self._filling.done():
             self._filling.result()  # it never returns, so this raises what went wrong
-        if around.flush_after and 0 < tape.pending < around.tape.flush_count:
-            await around.time.sleep(around.flush_after / 1000)
+        gathering = around.flush_after and 0 < tape.pending < around.tape.flush_count
+        if gathering and not tape.closing:  # which others wait for
+            self._closing.clear()
+            every = around.flush_after / 1000
+            # At the same moment as the others: many records together cost little more than one.
+            await around.time.wait(self._closing, every - around.time.monotonic() % every)
         records = tape.take(around.time.monotonic())
         if not tape.full:
             self.room.set()

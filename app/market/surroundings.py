@@ -37,7 +37,7 @@ class Surroundings:
         tape: How trades become records.
         time: The clock.
         chance: Numbers from 0 to 1 that spread retries.
-        flush_after: Milliseconds to gather trades before a record is sent.
+        flush_after: Milliseconds between sendings of trades; what closes a candle goes at once.
         history_count: Candles to warm up on.
         start_time: Join as of this time, milliseconds since the epoch UTC; none: now.
         retry_pause: Seconds between attempts to join.

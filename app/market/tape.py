@@ -203,6 +203,11 @@ class Tape:
         return max(self.state.last_clock, last)
 
     @property
+    def closing(self) -> bool:
+        """Whether what is in order and unpublished closes a candle."""
+        return self._queued_time >= self.closed + self._interval
+
+    @property
     def newest(self) -> int:
         """The newest exchange time known, 0 for none."""
         return max(self._sources.newest(), self.outside)
