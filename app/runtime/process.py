@@ -21,11 +21,12 @@ from app.runtime.decisions import log_decisions
 from app.runtime.failstop import exit_with
 from app.runtime.faust_settings import faust_settings
 from app.runtime.fetching import IN_BULK
+from app.runtime.handing import Handing
 from app.runtime.kafka import KafkaLog
 from app.runtime.logs import configure
 from app.runtime.loss import Acceptance
 from app.runtime.market import MarketIntake
-from app.runtime.ports import Intake, Stored
+from app.runtime.ports import Intake
 from app.runtime.recent import Recent
 from app.runtime.shell import Shell, StageApp
 from app.runtime.sink import SINK_TOPICS, SinkIntake
@@ -59,7 +60,8 @@ class Process(Service):  # type: ignore[misc]
         self.bus = EventBus()
         self._recent = Recent()
         self._shells: list[Shell] = []
-        self.log_of_records.appended = self._hand_over
+        self._handing = Handing()
+        self.log_of_records.appended = self._handing.give
         self._stop_watching: Callable[[], None] = lambda: None
 
     def apps(self) -> list[StageApp]:
@@ -142,15 +144,6 @@ class Process(Service):  # type: ignore[misc]
             self._recent,
         )
 
-    def _hand_over(self, appended: list[Stored]) -> None:
-        """Give the stages here what one of them appended, without the way through a fetch.
-
-        It is acknowledged, so it is what they would read next, and they read it all the same.
-        """
-        for shell in self._shells:
-            if shell.name not in EDGES:
-                shell.hand(stored for stored in appended if stored.topic in shell.topics)
-
     def _publish(self, message: Message) -> None:
         self.bus.publish(message)
 
@@ -162,4 +155,6 @@ class Process(Service):  # type: ignore[misc]
         if name == EDGES[1]:
             shell.fetching = IN_BULK
         self._shells.append(shell)
+        if name not in EDGES:  # the sink takes in bulk, and nothing here writes configuration
+            self._handing.add(shell)
         return app

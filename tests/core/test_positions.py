@@ -87,6 +87,16 @@ def held(*changes: tuple[str, str]) -> Holding:
     return holding
 
 
+@given(fills())
+def test_fills_taken_together_make_what_they_make_one_by_one(history: list[Fill]) -> None:
+    _, single = book(history)
+    for pair, holding in single.items():
+        ours = [each for each in history if (each.strategy, each.instrument) == pair]
+        together = apply_fills(empty_holding(*pair), ours)
+        assert together == holding
+        assert repr(together) == repr(holding)  # to the last zero
+
+
 @settings(max_examples=150)
 @given(fills(), st.integers(1, 10**7), st.integers(1, 10**7))
 def test_cash_and_positions_are_capital_and_profit_to_the_last_digit(

@@ -104,6 +104,16 @@ async def test_whatever_goes_wrong_each_trade_is_published_once(
     assert reader.gaps == []
 
 
+async def test_what_closes_a_candle_waits_for_nobody() -> None:
+    async with fed(listing(account()), flush_after=24 * HOUR) as (player, _):
+        await player.go(30)
+        await player.caught_up()  # a clock comes only once the trades before it are out
+    trades = [each for each in player.desk.published[XRP] if isinstance(each, Trades)]
+    closing = [after.time[-1] // MINUTE - before.time[-1] // MINUTE
+               for before, after in pairwise(trades[-20:])]  # fmt: skip
+    assert all(closing)  # all others were gathered until one came
+
+
 async def test_trades_that_nobody_has_become_a_gap_and_the_rest_goes_on() -> None:
     async with fed(listing(account())) as (player, feed):
         desk = player.desk

@@ -42,6 +42,20 @@ def reader(next_id: int) -> Reader:
     return fresh
 
 
+def test_a_trade_that_closes_a_candle_is_known_until_it_is_taken() -> None:
+    tape = Tape(state(), MINUTE, SETTINGS, times={1: START}, now=0.0)
+    tape.opened(1, 0.0)
+    assert not tape.closing
+    tape.trade(1, trade(100, START + MINUTE - 1), START + MINUTE - 1, 0.0)
+    assert not tape.closing
+    tape.trade(1, trade(102, START + MINUTE + 1), START + MINUTE + 1, 0.0)
+    assert not tape.closing  # it waits for the one before
+    tape.trade(1, trade(101, START + MINUTE), START + MINUTE + 1, 0.0)
+    assert tape.closing
+    tape.take(0.0)
+    assert not tape.closing
+
+
 @dataclass
 class World:
     """An exchange, a clock, a tape and a reader; `rows` is what really happened."""

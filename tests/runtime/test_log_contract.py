@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import uuid
@@ -51,11 +52,8 @@ def _finish(coroutine: Any) -> Any:
             return done.value
 
 
-@pytest.fixture(params=["simulated", pytest.param("kafka", marks=pytest.mark.integration)])
-async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
-    if request.param == "simulated":
-        yield Undisturbed()
-        return
+@contextlib.asynccontextmanager
+async def opened() -> AsyncIterator[KafkaLog]:
     bootstrap = os.environ["LOCKSTEP_KAFKA__BOOTSTRAP"]
     prefix = f"contract-{uuid.uuid4().hex[:8]}."
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -72,6 +70,15 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     await real.stop()
     await admin.delete_topics([prefix + name for name in COUNTS])
     await admin.close()
+
+
+@pytest.fixture(params=["simulated", pytest.param("kafka", marks=pytest.mark.integration)])
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
+    if request.param == "simulated":
+        yield Undisturbed()
+        return
+    async with opened() as real:
+        yield real
 
 
 async def test_offsets_count_from_zero_in_the_order_of_the_entries(log: Log) -> None:
@@ -109,3 +116,15 @@ async def test_a_broker_that_is_not_there_is_one_sentence() -> None:
     log = KafkaLog("127.0.0.1:1", "")
     with pytest.raises(UnreachableError, match="lockstep up"):
         await log.start()
+
+
+@pytest.mark.integration
+async def test_what_was_appended_is_told_as_it_is_read() -> None:
+    async with opened() as log:
+        told: list[Stored] = []
+        log.appended = told.extend
+        entries = [Entry("first", b"%d" % n, b"%d" % n) for n in range(20)]
+        await log.append(entries)
+        read = [each for number in (0, 1) for each in await log.read(Place("first", number))]
+        assert sorted(told, key=str) == sorted(read, key=str)
+        assert [each.value for each in told] == [entry.value for entry in entries]

@@ -33,10 +33,10 @@ class Run:
         self.workers: list[asyncio.subprocess.Process] = []
         self.environment = os.environ | {"TOY_PREFIX": self.prefix}
 
-    async def start(self) -> asyncio.subprocess.Process:
+    async def start(self, **environment: str) -> asyncio.subprocess.Process:
         worker = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.runtime.toy_worker", "worker", "-l", "error",
-            env=self.environment,
+            env=self.environment | environment,
             stderr=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
@@ -60,6 +60,12 @@ class Run:
         """Wait until so many identities stand on `risk`: reading to its end is the event."""
         while len(await self.identities()) < count:  # noqa: ASYNC110 - a broker has no event
             await asyncio.sleep(0.05)
+
+    async def claimed(self, stage: str) -> None:
+        """Wait until every partition of a stage is owned."""
+        for number in range(2):
+            while not await self.log.read(Place(f"state-{stage}", number)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
     async def close(self) -> None:
         for worker in self.workers:
@@ -119,6 +125,17 @@ async def test_a_worker_that_was_stopped_past_its_session_does_not_win(run: Run)
     await run.reaches(len(expected(COUNT)))
     assert await run.identities() == expected(COUNT)
     assert successor.returncode is None
+
+
+async def test_a_stage_has_what_its_neighbour_appended_without_reading_it(run: Run) -> None:
+    # The last stage asks its broker once, while nothing is there, and then not for ten minutes.
+    worker = await run.start(TOY_READING="pairs")
+    await run.claimed("joined")
+    await run.log.append(clocks(COUNT))
+    async with asyncio.timeout(PATIENCE):
+        await run.reaches(len(expected(COUNT)))
+    assert await run.identities() == expected(COUNT)
+    assert worker.returncode is None
 
 
 async def test_bytes_that_only_our_stages_may_write_stop_the_worker(run: Run) -> None:

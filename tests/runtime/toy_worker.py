@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,15 @@ from mode import Service
 
 from app.runtime.faust_settings import faust_settings
 from app.runtime.faust_worker import App
+from app.runtime.fetching import PROMPT
+from app.runtime.handing import Handing
 from app.runtime.kafka import KafkaLog
 from app.runtime.shell import Shell, StageApp, Together
 from app.runtime.stage import StageRuntime
 from tests.simulation.toys import STAGES
+
+READING = os.environ.get("TOY_READING", ",".join(stage.name for stage in STAGES)).split(",")
+"""Stages that read what was appended; the others have only what is handed over."""
 
 PREFIX = os.environ["TOY_PREFIX"]
 SETTINGS: Any = SimpleNamespace(
@@ -23,6 +29,8 @@ SETTINGS: Any = SimpleNamespace(
     )
 )
 LOG = KafkaLog(SETTINGS.kafka.bootstrap, PREFIX)
+HANDING = Handing()
+LOG.appended = HANDING.give
 
 uvloop.install()
 
@@ -45,7 +53,10 @@ class Toy(App):
 def child(stage: Any) -> StageApp:
     app = StageApp(PREFIX + stage.name, **faust_settings(SETTINGS), beacon=UMBRELLA.beacon)
     shell = Shell(stage.name, stage.inputs, PREFIX, app)
-    shell.intake = StageRuntime(stage, LOG, "toy", f"pid-{os.getpid()}")
+    shell.intake = StageRuntime(stage, LOG, "toy", f"pid-{os.getpid()}", unwritten=40)
+    if stage.name not in READING:
+        shell.fetching = dataclasses.replace(PROMPT, pause=600.0)
+    HANDING.add(shell)
     return app
 
 
