@@ -86,6 +86,10 @@ class Clearance:
         held = quantities((target.instrument, target.held) for target in allocated.targets)
         # The position if every buy, or every sale, let through so far were filled and no other.
         self._most = {Side.BUY: dict(held), Side.SELL: dict(held)}
+        # What each position may come to, quote currency, and their sum: kept, since to sum anew for
+        # each change would take as many steps as there are pairs of instruments.
+        self._worths = {name: self._worth(name) for name in held}
+        self._gross = total(list(self._worths.values()))
         self._decide()
 
     def _decide(self) -> None:
@@ -103,11 +107,12 @@ class Clearance:
         """Count a quantity as ordered: its cash is taken, its place in the position too."""
         instrument = change.target.instrument
         most = self._most[change.side]
-        if change.side is Side.SELL:
-            most[instrument] = subtract(most[instrument], quantity)
-            return
-        most[instrument] = add(most[instrument], quantity)
-        if instrument in self._prices:
+        move = subtract if change.side is Side.SELL else add
+        most[instrument] = move(most[instrument], quantity)
+        worth = self._worth(instrument)
+        self._gross = add(subtract(self._gross, self._worths[instrument]), worth)
+        self._worths[instrument] = worth
+        if change.side is Side.BUY and instrument in self._prices:
             cost = unit_cost(
                 self._prices[instrument],
                 self._rules.filters(instrument),
@@ -142,22 +147,14 @@ class Clearance:
             side=change.side,
             closing=change.closing,
             position=self._most[change.side][instrument],
-            others=self._others(instrument),
+            others=subtract(self._gross, self._worths[instrument]),
             cash=self._cash,
         )
 
-    def _others(self, instrument: str) -> Decimal:
-        """Return what the positions in other instruments may come to, quote currency."""
-        bought, sold = self._most[Side.BUY], self._most[Side.SELL]
-        return total(
-            [
-                max(
-                    _worth(name, bought[name], self._prices), _worth(name, sold[name], self._prices)
-                )
-                for name in bought
-                if name != instrument
-            ]
-        )
+    def _worth(self, instrument: str) -> Decimal:
+        """Return what a position may come to, whichever of its orders are filled."""
+        bought, sold = (self._most[side][instrument] for side in (Side.BUY, Side.SELL))
+        return max(_worth(instrument, bought, self._prices), _worth(instrument, sold, self._prices))
 
     def _order(self, change: Change, quantity: Decimal) -> Order:
         target = change.target
