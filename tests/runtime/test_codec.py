@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from app.core import events
 from app.core.columns import Decimals
 from app.core.events import Identity, Message, Record
+from app.runtime import wire_writing
 from app.runtime.codec import (
     LARGEST_BYTES,
     DecodeError,
@@ -520,3 +521,19 @@ def test_a_state_too_large_is_not_written() -> None:
 def test_any_bytes_become_text_that_a_record_may_hold(raw: bytes) -> None:
     cls = dataclasses.make_dataclass("Single", [("value", str)], frozen=True)
     assert decode_state(cls, encode_state(cls(readable(raw)))).value == readable(raw)
+
+
+@given(messages(events.Epoch))
+def test_an_account_that_was_written_before_is_written_the_same(message: Message) -> None:
+    epoch = message.record
+    assert isinstance(epoch, events.Epoch)
+    accounts = [dataclasses.replace(epoch.account, capital=Decimal(each)) for each in range(1, 6)]
+    written = [
+        dataclasses.replace(message, record=dataclasses.replace(epoch, account=each))
+        for each in accounts
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire_writing, "MOST_KEPT", 2)  # some are kept, some are not
+        texts = [encode(each) for each in written]
+        assert [encode(each) for each in (*written, *written)] == [*texts, *texts]
+    assert [decode(text) for text in texts] == written
