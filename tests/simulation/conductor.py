@@ -87,6 +87,8 @@ class Conductor:
             if len(unread) > 1 and self._tape.randrange(4) == 1:
                 continue
             size = LARGEST_BATCH - self._tape.randrange(LARGEST_BATCH)
+            # Where retention took what another had stored for it, a client goes on at the first.
+            member.reading[place] = max(member.reading[place], self._log.starts.get(place, 0))
             at = member.reading[place] + self._fates.bad_read()
             batches[place] = self._log.stored(place, max(at, 0), size)
         batches = {place: batch for place, batch in batches.items() if batch}

@@ -25,6 +25,9 @@ from tests.simulation.parts import CrashingLog, ObjectionError, Parts, Scenario,
 from tests.simulation.retention import SINK
 from tests.simulation.tape import Tape
 
+MOST_STEPS = 50_000
+"""Of a run that comes to rest; being frozen several times takes up to 27,000."""
+
 
 class World:
     """One log, one database, a group a stage and one for the sink, and several processes.
@@ -89,7 +92,7 @@ class World:
         """Return every member of a process that has not ended."""
         return [each for process in self.processes for each in process.members.values()]
 
-    def run(self, limit: int = 25_000) -> None:
+    def run(self, limit: int = MOST_STEPS) -> None:
         """Run until every group has taken all there is, through whatever the faults do."""
         self.memberships.found()
         while self._step():
@@ -117,7 +120,7 @@ class World:
 
         self.later(within, write)
 
-    def run_on(self, limit: int = 25_000) -> None:
+    def run_on(self, limit: int = MOST_STEPS) -> None:
         """Go on until rest."""
         start = self.steps
         while self._step():
