@@ -32,7 +32,13 @@ EDGES = ("market", "sink")
 _CANDLES = Stage("candles", ("trades",), ("candles",), INSTRUMENT, CandleMachine, CandleState)
 _DECIDING: tuple[Stage, ...] = (
     Stage(
-        "portfolio", ("signals", "fills"), ("portfolio",), ACCOUNT, PortfolioMachine, PortfolioState
+        "portfolio",
+        ("signals", "fills"),
+        ("portfolio",),
+        ACCOUNT,
+        PortfolioMachine,
+        PortfolioState,
+        patient="signals",
     ),
     Stage(
         "allocation",
@@ -50,6 +56,7 @@ _DECIDING: tuple[Stage, ...] = (
         INSTRUMENT,
         ExecutionMachine,
         ExecutionState,
+        patient="trades",
     ),
 )
 

@@ -99,6 +99,10 @@ class _Interval:
     offset: int | None
     runs: list[tuple[Trades, range]] = field(default_factory=list)
 
+    def trades(self) -> int:
+        """Return how many trades there are."""
+        return sum(len(indexes) for _, indexes in self.runs)
+
 
 class _Book:
     """One account's orders of one decision time at work; parts of them leave as trades enter."""
@@ -177,6 +181,7 @@ class ExecutionMachine:
         self._due: dict[str, deque[Inbound]] = {}
         self._books: dict[str, _Book] = {}
         self._intervals: dict[int, _Interval] = {}
+        self._closed_trades = 0  # in all intervals but the newest
         self.revision = 0
         self.time = state.tape.closed
         self._open(None)
@@ -224,6 +229,14 @@ class ExecutionMachine:
                 return text
         return self._tape.waiting()
 
+    def ahead(self) -> int | None:
+        """Return how many trades wait for orders; none while an account's orders need trades."""
+        positions = [self._position(name, account) for name, account in self._accounts.items()]
+        closed = self._tape.state.closed
+        if any(position is not None and position >= closed for position in positions):
+            return None
+        return self._closed_trades
+
     def _take_orders(self, inbound: Inbound, orders: Orders) -> list[Output]:
         if not self._inbox.accept(inbound):
             return []
@@ -264,6 +277,8 @@ class ExecutionMachine:
     def _open(self, offset: int | None) -> _Interval | None:
         tape = self._tape.state
         if tape.next_id is not None and tape.closed not in self._intervals:
+            if self._intervals:
+                self._closed_trades += next(reversed(self._intervals.values())).trades()
             self._intervals[tape.closed] = _Interval(tape, offset)
         return self._intervals.get(tape.closed)
 
@@ -360,7 +375,9 @@ class ExecutionMachine:
         oldest = closed if oldest is None else min(oldest, closed)
         first = self.time
         while (first := next(iter(self._intervals), first)) < oldest and self._intervals:
-            del self._intervals[first]
+            gone = self._intervals.pop(first)
+            if self._intervals:
+                self._closed_trades -= gone.trades()
         if first != self.time:
             self.time = first
             self.revision += 1

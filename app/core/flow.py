@@ -44,6 +44,16 @@ class Machine(Protocol):
         """Return what it waits for in a few words; empty when for nothing but input."""
 
 
+class Patient(Protocol):
+    """A machine that may have read far more of one topic than it can use yet."""
+
+    def ahead(self) -> int | None:
+        """Return how many records or trades it holds until another topic brings what they wait for.
+
+        None while it needs more of the topic itself.
+        """
+
+
 INSTRUMENT = "instrument"
 ACCOUNT = "account"
 
@@ -59,6 +69,8 @@ class Stage:
         key: What its states are keyed by: INSTRUMENT or ACCOUNT.
         machine: Makes one key's machine, from its durable state or new (None).
         state: The type of the durable state.
+        patient: The input that may wait while its machines, each of them Patient, are far ahead;
+            empty: none.
     """
 
     name: str
@@ -67,6 +79,7 @@ class Stage:
     key: str
     machine: Callable[[str, Any], Machine]
     state: type
+    patient: str = ""
 
 
 class Holds:

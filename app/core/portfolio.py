@@ -158,6 +158,14 @@ class PortfolioMachine:
             return f"signals of {_few(absent)} for {_clock(self._due.time)}" if held else ""
         return f"fills of {_few(self._unbooked(self._due.time))} through {_clock(self._due.time)}"
 
+    def ahead(self) -> int | None:
+        """Return how many signals wait for fills; none while it needs signals."""
+        if self._due is None or any(
+            pair not in self._signals.get(self._due.time, ()) for pair in self._due.members
+        ):
+            return None
+        return sum(map(len, self._signals.values()))
+
     def _take_command(self, inbound: Inbound) -> None:
         if inbound.offset > self._newest_command:
             self._newest_command = inbound.offset

@@ -135,6 +135,10 @@ class MarketIntake:
             ]
         )
 
+    def full(self) -> frozenset[Place]:
+        """Return nothing: whatever is read is done with."""
+        return frozenset()
+
     async def close(self) -> None:
         """Stop feeding and wait until nothing is under way."""
         self.revoke()

@@ -10,6 +10,7 @@ from app.core.flow import VERSION, Machine, Stage
 from app.errors import LockstepError
 from app.runtime.admission import admit_for
 from app.runtime.codec import decode_state, encode, encode_state
+from app.runtime.crowding import Crowd
 from app.runtime.ports import Entry, Log, Place, Stored
 
 STALE_RECORDS = 5_000
@@ -34,6 +35,7 @@ class Partition:
         begun: Whether the stage has ever written down anything here.
         inherited: Keys whose state on the log carries the token of an earlier owner.
         touched: Keys that took something since their states were last written, in that order.
+        crowd: What machines hold for want of another topic; of a stage with a patient input.
     """
 
     number: int
@@ -45,6 +47,7 @@ class Partition:
     begun: bool = False
     inherited: set[str] = field(default_factory=set)
     touched: dict[str, None] = field(default_factory=dict)
+    crowd: Crowd = field(default_factory=Crowd)
 
     def needs(self) -> dict[str, int]:
         """Return the oldest offset that a successor must read again, by input topic."""

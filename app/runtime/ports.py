@@ -83,5 +83,8 @@ class Intake(Protocol):
     async def checkpoint(self) -> None:
         """Write down the progress; called about once a second, whether or not anything moved."""
 
+    def full(self) -> frozenset[Place]:
+        """Return the partitions to read no more of for the time being; asked after each take."""
+
     async def close(self) -> None:
         """End what goes on by itself, before a clean stop."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import faust
 import structlog
+from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import GroupAuthorizationFailedError
 from faust.transport.drivers import aiokafka as driver
@@ -211,6 +212,7 @@ class Shell:
         self.room.set()
         self._pending = Pending()
         self._idle = True
+        self._held: frozenset[Place] = frozenset()
         self.intake: Intake
         self._prefix = prefix
         self._taking = asyncio.Lock()
@@ -225,7 +227,7 @@ class Shell:
             value_serializer="raw",
         )
         app.agent(channel, name=name)(self._agent_function(name, topics))
-        app.timer(interval=COMMIT_SECONDS)(self.commit)
+        app.timer(interval=COMMIT_SECONDS)(self._tick)
 
     def place(self, partition: Any) -> Place:
         """Return the partition by its logical topic name."""
@@ -304,8 +306,27 @@ class Shell:
     def revoke(self) -> None:
         """Let the intake forget its partitions."""
         self._expect({})
+        self._held = frozenset()  # pausing ends with an assignment
         self.room.set()
         self.intake.revoke()
+
+    def _hold(self, full: frozenset[Place]) -> None:
+        """Let the client read no more of some partitions, and again of all others."""
+        if full == self._held:
+            return
+        client = self.app.consumer._thread._consumer  # noqa: SLF001 - guarded by a test
+        names = {place: TopicPartition(self._prefix + place.topic, place.partition)
+                 for place in full ^ self._held}  # fmt: skip
+        ours = client.assignment()
+        client.pause(*(names[place] for place in full - self._held if names[place] in ours))
+        client.resume(*(names[place] for place in self._held - full if names[place] in ours))
+        self._held = full
+
+    async def _tick(self) -> None:
+        # Once a second they may go on all the same: what releases them can stand on them, such as
+        # the join of an instrument that others already wait for.
+        self._hold(frozenset())
+        await self.commit()
 
     async def commit(self) -> None:
         """Let states and progress be written down; commit the offsets that are safe and moved."""
@@ -355,3 +376,4 @@ class Shell:
             if generation == self.app.consumer_generation_id:
                 with self.watchdog.working():
                     await self.intake.take(batches)
+                self._hold(self.intake.full())

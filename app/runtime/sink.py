@@ -181,6 +181,10 @@ class SinkIntake:
             if held.get(place, 0) < offset:
                 raise OlderDatabaseError(place, held.get(place, 0), offset)
 
+    def full(self) -> frozenset[Place]:
+        """Return nothing: whatever is read is done with."""
+        return frozenset()
+
     async def close(self) -> None:
         """Do nothing: the sink acts only when it is fed."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 from app.core.events import Inbound, Message, Output, Snapshot
-from app.core.flow import VERSION, Stage
+from app.core.flow import VERSION, Patient, Stage
 from app.errors import LockstepError
 from app.runtime import admission
 from app.runtime.codec import encode, encode_state
@@ -156,6 +157,14 @@ class StageRuntime:
             self._settle()
         return dict(self._committable)
 
+    def full(self) -> frozenset[Place]:
+        """Return the input partitions of which enough is held, and of which nobody needs more."""
+        return frozenset(
+            Place(self.stage.patient, number)
+            for number, partition in self._partitions.items()
+            if partition.crowd.full
+        )
+
     async def _write(self) -> None:
         """Append the states that memory is ahead with."""
         partitions = self._partitions
@@ -213,6 +222,8 @@ class StageRuntime:
             partition.position[topic] = self._resume(place, bounds, committed, needed.get(topic))
             self._check_end(partition, topic, bounds[1])
         self._check_keys(partition)
+        for key in partition.machines:
+            self._note(partition, key)
         self._partitions[number] = partition
         return {Place(topic, number): offset for topic, offset in partition.position.items()}
 
@@ -279,11 +290,16 @@ class StageRuntime:
         before = machine.time
         partition.touched[key] = None
         outputs = machine.take(Inbound(message, stored.topic, stored.partition, stored.offset))
+        self._note(partition, key)
         made += outputs
         entries = [_entry(output) for output in outputs]
         if before // DAY != machine.time // DAY and machine.time % DAY == 0:
             entries.append(self._snapshot(partition, key))
         return entries
+
+    def _note(self, partition: Partition, key: str) -> None:
+        if self.stage.patient:
+            partition.crowd.note(key, cast("Patient", partition.machines[key]).ahead())
 
     def _snapshot(self, partition: Partition, key: str) -> Entry:
         machine = partition.machines[key]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -350,6 +350,19 @@ def test_the_trades_before_the_slowest_account_are_let_go() -> None:
     assert run.machine.time == START + 3 * MINUTE
 
 
+def test_closed_intervals_wait_for_orders_alone_and_are_counted() -> None:
+    run = Run()
+    run.stream(trades(row(1, 0, "1"), row(2, 50, "1")))
+    assert run.machine.ahead() is None  # the interval is open: it needs trades
+    run.stream(trades(row(3, 60_000, "1")), clock(4 * MINUTE, 3))
+    assert run.machine.ahead() == 3
+    run.orders(MINUTE)
+    assert run.machine.ahead() == 1
+    run.orders(2 * MINUTE)
+    run.orders(3 * MINUTE)
+    assert run.machine.ahead() is None
+
+
 # --- What happened, computed anew in fractions --------------------------------------------------
 
 
@@ -593,6 +606,17 @@ def test_fills_are_those_of_what_happened_whichever_came_first(
                     each.quantity for each in orders.orders
                 ]
         assert len(fills) == sum(each.decision_time in {one.time for one in held} for each in fills)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenarios(), st.integers(0, 99))
+def test_it_always_knows_how_many_trades_wait_for_orders(scenario: Scenario, seed: int) -> None:
+    driver = Driver(machine, ExecutionState, scenario.topics(), seed)
+    while driver.step():
+        execution = cast("ExecutionMachine", driver.machine)
+        *closed, _ = execution._intervals.values() or (None,)
+        ahead = execution.ahead()
+        assert ahead is None or ahead == sum(each.trades() for each in closed if each)
 
 
 @settings(max_examples=40, deadline=None)

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from app.runtime.codec import decode
+from app.runtime.codec import decode, identity_of
 from app.runtime.kafka import KafkaLog
 from app.runtime.ports import Entry, Place
-from tests.simulation.toys import COUNTS, STAGES, clocks, expected
+from tests.simulation.toys import COUNTS, STAGES, clock, clocks, expected
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -66,6 +66,17 @@ class Run:
         for number in range(2):
             while not await self.log.read(Place(f"state-{stage}", number)):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
+
+    async def booked(self, name: str) -> int:
+        """Return how many pairs of an instrument's clocks an account was told of."""
+        stored = [each for number in (0, 1) for each in await self.log.read(Place("fills", number))]
+        found = [each for entry in stored if (each := identity_of(entry.value)) is not None]
+        return max((each.number for each in found if each.source == name), default=0)
+
+    async def books(self, name: str, count: int) -> None:
+        """Wait until so many pairs of an instrument's clocks are booked."""
+        while await self.booked(name) < count:  # noqa: ASYNC110 - a broker has no event
+            await asyncio.sleep(0.05)
 
     async def close(self) -> None:
         for worker in self.workers:
@@ -136,6 +147,23 @@ async def test_a_stage_has_what_its_neighbour_appended_without_reading_it(run: R
         await run.reaches(len(expected(COUNT)))
     assert await run.identities() == expected(COUNT)
     assert worker.returncode is None
+
+
+async def test_a_partition_of_which_enough_is_held_is_not_read(run: Run) -> None:
+    names = {run.log.partition_for(f"A:{number}".encode(), 2): f"A:{number}" for number in range(9)}
+    held, free = names[0], names[1]
+    worker = await run.start(TOY_HELD="0")
+    await run.log.append([clock(name, number) for number in (1, 2) for name in (held, free)])
+    await run.books(held, 1)
+    # One after the other: who could read both would have the first before the second.
+    await run.log.append([clock(held, number) for number in (3, 4)])
+    await run.log.append([clock(free, number) for number in (3, 4)])
+    await run.books(free, 2)
+    assert await run.booked(held) == 1
+    worker.kill()
+    await worker.wait()
+    await run.start()
+    await run.books(held, 2)
 
 
 async def test_bytes_that_only_our_stages_may_write_stop_the_worker(run: Run) -> None:

@@ -130,11 +130,12 @@ COUNTS = {
 
 def clocks(count: int) -> list[Entry]:
     """Return `count` clocks for every instrument, one instrument after another in turn."""
-    return [
-        Entry("trades", name.encode(), encode(Message(Clock(name, 1000 * n, n, 0))))
-        for n in range(1, count + 1)
-        for name in INSTRUMENTS
-    ]
+    return [clock(name, n) for n in range(1, count + 1) for name in INSTRUMENTS]
+
+
+def clock(name: str, number: int) -> Entry:
+    """Return one clock of an instrument."""
+    return Entry("trades", name.encode(), encode(Message(Clock(name, 1000 * number, number, 0))))
 
 
 def expected(count: int) -> dict[tuple[str, int], str]:
