@@ -230,7 +230,9 @@ class ExecutionMachine:
         return self._tape.waiting()
 
     def ahead(self) -> int | None:
-        """Return how many trades wait for orders; none while an account's orders need trades."""
+        """Return how many trades wait for orders; none while orders need the stream."""
+        if any(due and name not in self._books for name, due in self._due.items()):
+            return None
         positions = [self._position(name, account) for name, account in self._accounts.items()]
         closed = self._tape.state.closed
         if any(position is not None and position >= closed for position in positions):

@@ -84,6 +84,7 @@ class Tape:
         self._ready: deque[Arrived | Gap] = deque()
         self._late: list[Aggregate] = []
         self._queued_time = state.last_time
+        self._queued_trade = state.last_time
         self._queued_raw = state.last_raw_id
         self._witnessed = -1
         self._witnessed_since = now
@@ -205,7 +206,7 @@ class Tape:
     @property
     def closing(self) -> bool:
         """Whether what is in order and unpublished closes a candle."""
-        return self._queued_time >= self.closed + self._interval
+        return self._queued_trade >= self.closed + self._interval
 
     @property
     def newest(self) -> int:
@@ -246,6 +247,7 @@ class Tape:
             self._ready.append(arrived)
             self._queued_time = max(self._queued_time, arrived.aggregate.time)
             if not arrived.aggregate.void:
+                self._queued_trade = max(self._queued_trade, arrived.aggregate.time)
                 self._queued_raw = arrived.aggregate.last_id
 
     def _lacking(self) -> bool:

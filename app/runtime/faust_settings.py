@@ -34,7 +34,7 @@ def faust_settings(settings: Settings) -> dict[str, Any]:
         "Worker": Worker,
         "processing_guarantee": "at_least_once",  # its exactly_once is not atomic over our topics
         "stream_wait_empty": False,  # we never acknowledge through Faust, so it would wait for ever
-        "stream_buffer_maxsize": 4,  # one event is a whole fetched batch, and one is under way
+        "stream_buffer_maxsize": 4,  # an event says only that something is pending
         "broker_max_poll_records": 2000,  # bounds what one event holds
         "broker_commit_interval": 3600.0,  # Faust has nothing to commit; the shell commits
         "broker_commit_livelock_soft_timeout": 86400.0,  # so it can't judge livelocks either

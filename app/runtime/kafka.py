@@ -135,12 +135,13 @@ class KafkaLog:
                 f"records for {topics} could not be appended: {error!r}. Start the worker again "
                 f"once the broker is well: nothing is lost."
             ) from error
-        self.appended(
-            [
-                Stored(entry.topic, result.partition, result.offset, entry.key, entry.value)
-                for entry, result in zip(entries, results, strict=True)
-            ]
-        )
+        if all(result.offset >= 0 for result in results):  # else a retry's answer said not where
+            self.appended(
+                [
+                    Stored(entry.topic, result.partition, result.offset, entry.key, entry.value)
+                    for entry, result in zip(entries, results, strict=True)
+                ]
+            )
         return [result.offset for result in results]
 
     async def read(self, place: Place, start: int | None = None) -> list[Stored]:

@@ -39,7 +39,7 @@ from app.storage.errors import DatabaseUnavailableError
 log = structlog.get_logger()
 
 MOST_UNWRITTEN = 1_000
-"""Records of a stage that a crash lets a successor take again, beside those of the last second."""
+"""Records of a stage after which, at a batch's end, its states are written before a checkpoint."""
 
 
 class Process(Service):  # type: ignore[misc]

@@ -43,7 +43,7 @@ class _Client(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     Nine threads that wake for every fetch spend more on the interpreter's lock than on the work.
     What a thread would protect against, heartbeats that stop while the loop is busy, is bounded
-    here: one fetched batch is the longest anything computes.
+    here: one take of what is pending is the longest anything computes.
     """
 
     def __init__(self, consumer: Any, **service: Any) -> None:
@@ -213,6 +213,7 @@ class Shell:
         self._pending = Pending()
         self._idle = True
         self._held: frozenset[Place] = frozenset()
+        self._released: set[Place] = set()  # to be read until something of them was taken
         self.intake: Intake
         self._prefix = prefix
         self._taking = asyncio.Lock()
@@ -268,7 +269,11 @@ class Shell:
 
     def hand(self, appended: Iterable[Stored]) -> None:
         """Add what this process appended and the agent would otherwise read a moment later."""
-        if self.room.is_set() and self._pending.hand(self.app.consumer_generation_id, appended):
+        # While the flow rests, between two assignments, Faust may drop the event that would wake.
+        if not (self.room.is_set() and self.app.consumer.flow_active):
+            return
+        wanted = [each for each in appended if Place(each.topic, each.partition) not in self._held]
+        if self._pending.hand(self.app.consumer_generation_id, wanted):
             self._added()
 
     def _added(self) -> None:
@@ -307,6 +312,7 @@ class Shell:
         """Let the intake forget its partitions."""
         self._expect({})
         self._held = frozenset()  # pausing ends with an assignment
+        self._released = set()
         self.room.set()
         self.intake.revoke()
 
@@ -323,8 +329,9 @@ class Shell:
         self._held = full
 
     async def _tick(self) -> None:
-        # Once a second they may go on all the same: what releases them can stand on them, such as
-        # the join of an instrument that others already wait for.
+        # Once a second some of them is read all the same: what releases them can stand on them,
+        # such as the join of an instrument that others already wait for.
+        self._released |= self._held
         self._hold(frozenset())
         await self.commit()
 
@@ -376,4 +383,5 @@ class Shell:
             if generation == self.app.consumer_generation_id:
                 with self.watchdog.working():
                     await self.intake.take(batches)
-                self._hold(self.intake.full())
+                self._released -= batches.keys()
+                self._hold(self.intake.full() - self._released)

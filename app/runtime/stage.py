@@ -124,7 +124,7 @@ class StageRuntime:
         self._ahead, self._moved = 0, False
 
     async def take(self, batches: Mapping[Place, Sequence[Stored]]) -> None:
-        """Take records as read: step, append outputs, then the states they led to.
+        """Take records as read: step, append outputs; the states they led to follow in time.
 
         Raises:
             HoleError, DecodeError, LostInputError: The log is not what it must be.

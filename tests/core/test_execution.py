@@ -363,6 +363,14 @@ def test_closed_intervals_wait_for_orders_alone_and_are_counted() -> None:
     assert run.machine.ahead() is None
 
 
+def test_orders_for_later_than_the_stream_has_come_need_more_of_it() -> None:
+    run = Run()
+    run.stream(trades(row(1, 0, "1")), clock(4 * MINUTE, 1))
+    assert run.machine.ahead() == 1
+    run.orders(6 * MINUTE)
+    assert run.machine.ahead() is None
+
+
 # --- What happened, computed anew in fractions --------------------------------------------------
 
 
