@@ -88,8 +88,8 @@ class Clearance:
         self._most = {Side.BUY: dict(held), Side.SELL: dict(held)}
         # What each position may come to, quote currency, and their sum: kept, since to sum anew for
         # each change would take as many steps as there are pairs of instruments.
-        self._worths = {name: self._worth(name) for name in held}
-        self._gross = total(list(self._worths.values()))
+        self._reaches = {name: self._reach(name) for name in held}
+        self._gross = total(list(self._reaches.values()))
         self._decide()
 
     def _decide(self) -> None:
@@ -109,9 +109,9 @@ class Clearance:
         most = self._most[change.side]
         move = subtract if change.side is Side.SELL else add
         most[instrument] = move(most[instrument], quantity)
-        worth = self._worth(instrument)
-        self._gross = add(subtract(self._gross, self._worths[instrument]), worth)
-        self._worths[instrument] = worth
+        worth = self._reach(instrument)
+        self._gross = add(subtract(self._gross, self._reaches[instrument]), worth)
+        self._reaches[instrument] = worth
         if change.side is Side.BUY and instrument in self._prices:
             cost = unit_cost(
                 self._prices[instrument],
@@ -147,11 +147,11 @@ class Clearance:
             side=change.side,
             closing=change.closing,
             position=self._most[change.side][instrument],
-            others=subtract(self._gross, self._worths[instrument]),
+            others=subtract(self._gross, self._reaches[instrument]),
             cash=self._cash,
         )
 
-    def _worth(self, instrument: str) -> Decimal:
+    def _reach(self, instrument: str) -> Decimal:
         """Return what a position may come to, whichever of its orders are filled."""
         bought, sold = (self._most[side][instrument] for side in (Side.BUY, Side.SELL))
         return max(_worth(instrument, bought, self._prices), _worth(instrument, sold, self._prices))

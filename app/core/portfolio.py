@@ -160,9 +160,7 @@ class PortfolioMachine:
 
     def ahead(self) -> int | None:
         """Return how many signals wait for fills; none while it needs signals."""
-        if self._due is None or any(
-            pair not in self._signals.get(self._due.time, ()) for pair in self._due.members
-        ):
+        if self._due is None or not self._has_signals(self._due):
             return None
         return sum(map(len, self._signals.values()))
 
@@ -194,12 +192,12 @@ class PortfolioMachine:
                 raise foreign(inbound)
 
     def _ready(self, due: Due) -> bool:
+        return self._has_signals(due) and not self._unbooked(due.time)
+
+    def _has_signals(self, due: Due) -> bool:
+        """Return whether every member's signal for a decision time is here."""
         held = self._signals.get(due.time, {})
-        return (
-            len(held) >= len(due.members)
-            and all(pair in held for pair in due.members)
-            and not self._unbooked(due.time)
-        )
+        return len(held) >= len(due.members) and all(pair in held for pair in due.members)
 
     def _unbooked(self, time: int) -> list[str]:
         """Return the instruments whose fills before a time have not all come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from app.runtime.ports import Place, Stored
 
@@ -42,16 +42,19 @@ class Pending:
             self._add(place, [stored for stored in batch if stored.offset >= due])
         return self.count > before
 
-    def hand(self, generation: int, appended: Iterable[Stored]) -> bool:
+    def hand(
+        self, generation: int, appended: Iterable[Stored], held: Container[Place] = ()
+    ) -> bool:
         """Add what was appended as far as it is due next; return whether anything was.
 
-        Where somebody else's record stands between, reading has to bring both.
+        Where somebody else's record stands between, reading has to bring both. Nothing is added of
+        partitions that are `held` back.
         """
         self._enter(generation)
         before = self.count
         for stored in appended:
             place = Place(stored.topic, stored.partition)
-            if self._due.get(place) == stored.offset:
+            if self._due.get(place) == stored.offset and place not in held:
                 self._add(place, [stored])
         return self.count > before
 

@@ -100,7 +100,7 @@ class _Client(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]
-    """Faust's consumer, but a batch is one event, and an intake says where to resume."""
+    """Faust's consumer, but one event is for all pending; an intake says where to resume."""
 
     def _new_consumer_thread(self) -> _Client:
         return _Client(self, loop=self.loop, beacon=self.beacon)
@@ -272,8 +272,7 @@ class Shell:
         # While the flow rests, between two assignments, Faust may drop the event that would wake.
         if not (self.room.is_set() and self.app.consumer.flow_active):
             return
-        wanted = [each for each in appended if Place(each.topic, each.partition) not in self._held]
-        if self._pending.hand(self.app.consumer_generation_id, wanted):
+        if self._pending.hand(self.app.consumer_generation_id, appended, self._held):
             self._added()
 
     def _added(self) -> None:

@@ -152,7 +152,7 @@ def _write_items(writer: Step, value: Any) -> list[Any]:
         raise RefusedError(f"a tuple of at most {LONGEST_LIST}", value)
     try:
         return [writer(item) for item in value]
-    except RefusedError:
+    except RefusedError:  # once more, to say where it stood
         return [inside(str(place), writer, item) for place, item in enumerate(value)]
 
 

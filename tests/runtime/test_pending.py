@@ -37,6 +37,7 @@ def test_only_what_is_due_is_taken_over() -> None:
     assert not pending.hand(1, [stored(4)])  # another's record stands between
     assert pending.hand(1, [stored(3), stored(4), stored(6)])
     assert not pending.hand(1, [stored(5, partition=1)])
+    assert not pending.hand(1, [stored(5)], {PLACE})
     assert pending.first() == PLACE
     assert offsets(pending) == [3, 4]
 
