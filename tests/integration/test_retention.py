@@ -243,6 +243,8 @@ async def worked(
         await closed(installation, time)
     if set(without) <= {"sink"}:
         await decided(installation, time)
+    if "sink" not in without:  # what it has not stored yet would be one more loss to a cut
+        await stored_to_the_end(installation)
     assert await worker.end(signal.SIGTERM) == 0
     del installation.environment[RUN]
 
