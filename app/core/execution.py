@@ -181,7 +181,7 @@ class ExecutionMachine:
         self._due: dict[str, deque[Inbound]] = {}
         self._books: dict[str, _Book] = {}
         self._intervals: dict[int, _Interval] = {}
-        self._closed_trades = 0  # in all intervals but the newest
+        self._held = 0  # trades, in all intervals
         self.revision = 0
         self.time = state.tape.closed
         self._open(None)
@@ -230,14 +230,14 @@ class ExecutionMachine:
         return self._tape.waiting()
 
     def ahead(self) -> int | None:
-        """Return how many trades wait for orders; none while orders need the stream."""
-        if any(due and name not in self._books for name, due in self._due.items()):
+        """Return how many trades wait for orders; none while orders or a join need the stream."""
+        if any(self._due.values()):
             return None
-        positions = [self._position(name, account) for name, account in self._accounts.items()]
-        closed = self._tape.state.closed
-        if any(position is not None and position >= closed for position in positions):
+        found = [account.position() for account in self._accounts.values()]
+        positions = [position for position in found if position is not None]
+        if any(position > self._tape.state.closed for position in positions):
             return None
-        return self._closed_trades
+        return self._held if positions else 0
 
     def _take_orders(self, inbound: Inbound, orders: Orders) -> list[Output]:
         if not self._inbox.accept(inbound):
@@ -275,12 +275,11 @@ class ExecutionMachine:
             elif isinstance(step, Run) and isinstance(record, Trades):
                 runs = self._intervals[self._tape.state.closed].runs
                 runs.append((record, range(step.start, step.stop)))
+                self._held += step.stop - step.start
 
     def _open(self, offset: int | None) -> _Interval | None:
         tape = self._tape.state
         if tape.next_id is not None and tape.closed not in self._intervals:
-            if self._intervals:
-                self._closed_trades += next(reversed(self._intervals.values())).trades()
             self._intervals[tape.closed] = _Interval(tape, offset)
         return self._intervals.get(tape.closed)
 
@@ -377,9 +376,7 @@ class ExecutionMachine:
         oldest = closed if oldest is None else min(oldest, closed)
         first = self.time
         while (first := next(iter(self._intervals), first)) < oldest and self._intervals:
-            gone = self._intervals.pop(first)
-            if self._intervals:
-                self._closed_trades -= gone.trades()
+            self._held -= self._intervals.pop(first).trades()
         if first != self.time:
             self.time = first
             self.revision += 1

@@ -57,11 +57,11 @@ def admit_for(stored: Stored, reader: str, recent: Recent | None = None) -> Mess
     if known is not None:
         return known
     try:
-        message = decode(stored.value or b"")
+        message = stored.message or decode(stored.value or b"")
         _check(stored, message)
     except DecodeError as error:
         return _refuse(stored, reader, str(error))
-    if recent is not None:
+    if recent is not None and stored.message is None:
         recent.put(stored, message)
     return message
 

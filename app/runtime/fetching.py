@@ -38,9 +38,30 @@ def hold(consumer: Any, fetching: Fetching) -> None:
     consumer._fetch_min_bytes = fetching.least  # noqa: SLF001
 
 
-def pace(fetcher: Any, fetching: Fetching) -> None:
-    """Let the fetcher of a consumer that has started ask no faster than told."""
-    fetcher._proc_fetch_request = _paced(fetcher._proc_fetch_request, fetching.pause)  # noqa: SLF001
+KNOWN = 200
+"""So many records in a row that were all handed over before: whoever reads them asks in bulk."""
+
+
+class Asking:
+    """Asks the brokers for what a stage reads, through the fetcher of a consumer that has started.
+
+    What is handed over it reads all the same, and has no use for it. Each answer costs it as much
+    as news would, here and on the broker, just while the records of a closed bar are on their way.
+    So who is handed all it reads asks in bulk, until something comes that it was not handed.
+    """
+
+    def __init__(self, fetcher: Any, prompt: Fetching) -> None:
+        self._fetcher = fetcher
+        self._prompt = prompt
+        self._known = 0
+        fetcher._proc_fetch_request = _paced(fetcher._proc_fetch_request, prompt.pause)  # noqa: SLF001
+
+    def answered(self, count: int, *, new: bool) -> None:
+        """Take note of an answer of so many records, and whether any of them was new."""
+        self._known = 0 if new else self._known + count
+        fetching = self._prompt if self._known < KNOWN else IN_BULK
+        self._fetcher._fetch_min_bytes = fetching.least  # noqa: SLF001 - guarded by a test
+        self._fetcher._fetch_max_wait_ms = fetching.wait  # noqa: SLF001
 
 
 def _paced(

@@ -138,7 +138,14 @@ class KafkaLog:
         if all(result.offset >= 0 for result in results):  # else a retry's answer said not where
             self.appended(
                 [
-                    Stored(entry.topic, result.partition, result.offset, entry.key, entry.value)
+                    Stored(
+                        entry.topic,
+                        result.partition,
+                        result.offset,
+                        entry.key,
+                        entry.value,
+                        entry.message,
+                    )
                     for entry, result in zip(entries, results, strict=True)
                 ]
             )

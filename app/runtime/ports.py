@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+
+from app.core.events import Message
 
 
 class Place(NamedTuple):
@@ -23,23 +25,36 @@ class Entry:
         key: Decides the partition (murmur2), unless one is given.
         value: The record.
         partition: For topics partitioned like another one: state, claims, progress.
+        message: What the value was made of, for whom it is handed to; none: not known.
     """
 
     topic: str
     key: bytes
     value: bytes
     partition: int | None = None
+    message: Message | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Bytes as they stand in the log."""
+    """Bytes as they stand in the log.
+
+    Attributes:
+        topic: Logical name, without any prefix.
+        partition: Of the topic.
+        offset: In the partition.
+        key: As it stands there.
+        value: As it stands there.
+        message: What the value was made of, where this process made it; none: it is to be decoded.
+            What was made and what is decoded decide alike: a replay knows the former alone.
+    """
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    message: Message | None = field(default=None, compare=False)
 
 
 class Log(Protocol):

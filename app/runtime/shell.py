@@ -25,7 +25,7 @@ from mode.utils.futures import maybe_async
 from app.errors import UnreachableError
 from app.runtime.failstop import exit_with
 from app.runtime.faust_worker import App
-from app.runtime.fetching import PROMPT, Fetching, hold, pace
+from app.runtime.fetching import PROMPT, Asking, Fetching, hold
 from app.runtime.pending import Pending
 from app.runtime.ports import Intake, Place, Stored
 from app.runtime.watchdog import Watchdog
@@ -53,7 +53,8 @@ class _Client(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Connect; no thread."""
         self._thread_started.set()
         await self.on_start()
-        pace(self._consumer._fetcher, self.consumer.app.shell.fetching)  # noqa: SLF001
+        shell: Shell = self.consumer.app.shell
+        shell.asking = Asking(self._consumer._fetcher, shell.fetching)  # noqa: SLF001
         self._admission = asyncio.create_task(self._require_admission())
         self._started.set()
 
@@ -201,6 +202,7 @@ class Shell:
         room: Set while less is pending than one may hold in memory; reading waits for it.
         intake: Whom it feeds; set before the app starts.
         fetching: How it asks for records; set before the app starts.
+        asking: Who asks as told by `fetching`, since the app has started.
     """
 
     def __init__(self, name: str, topics: tuple[str, ...], prefix: str, app: StageApp) -> None:
@@ -214,6 +216,7 @@ class Shell:
         self._idle = True
         self._held: frozenset[Place] = frozenset()
         self._released: set[Place] = set()  # to be read until something of them was taken
+        self.asking: Asking
         self.intake: Intake
         self._prefix = prefix
         self._taking = asyncio.Lock()
@@ -264,8 +267,10 @@ class Shell:
                 Stored(place.topic, place.partition, record.offset, record.key, record.value)
                 for record in batch
             ]
-        if self._pending.add(self.app.consumer_generation_id, read):
+        new = self._pending.add(self.app.consumer_generation_id, read)
+        if new:
             self._added()
+        self.asking.answered(sum(map(len, records.values())), new=new)
 
     def hand(self, appended: Iterable[Stored]) -> None:
         """Add what this process appended and the agent would otherwise read a moment later."""

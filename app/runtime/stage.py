@@ -351,4 +351,4 @@ def _changed(partition: Partition) -> Iterable[str]:
 
 
 def _entry(output: Output) -> Entry:
-    return Entry(output.topic, output.key.encode(), encode(output.message))
+    return Entry(output.topic, output.key.encode(), encode(output.message), message=output.message)

@@ -350,16 +350,27 @@ def test_the_trades_before_the_slowest_account_are_let_go() -> None:
     assert run.machine.time == START + 3 * MINUTE
 
 
-def test_closed_intervals_wait_for_orders_alone_and_are_counted() -> None:
+def test_trades_that_wait_for_orders_alone_are_counted() -> None:
     run = Run()
     run.stream(trades(row(1, 0, "1"), row(2, 50, "1")))
-    assert run.machine.ahead() is None  # the interval is open: it needs trades
-    run.stream(trades(row(3, 60_000, "1")), clock(4 * MINUTE, 3))
-    assert run.machine.ahead() == 3
+    assert run.machine.ahead() == 2
     run.orders(MINUTE)
-    assert run.machine.ahead() == 1
+    assert run.machine.ahead() is None  # the orders are there: they need trades
+    run.stream(trades(row(3, 60_000, "1")), clock(4 * MINUTE, 3), trades(row(4, 180_000, "1")))
+    assert run.machine.ahead() == 2
     run.orders(2 * MINUTE)
+    assert run.machine.ahead() == 1
     run.orders(3 * MINUTE)
+    assert run.machine.ahead() == 1
+    run.orders(4 * MINUTE)
+    assert run.machine.ahead() is None
+
+
+def test_trades_before_a_join_wait_for_nothing() -> None:
+    run = Run(builders.epoch())
+    run.stream(trades(row(1, 0, "1"), row(2, 50, "1")))
+    assert run.machine.ahead() == 0
+    run.stream(join(3 * MINUTE))
     assert run.machine.ahead() is None
 
 
@@ -622,9 +633,7 @@ def test_it_always_knows_how_many_trades_wait_for_orders(scenario: Scenario, see
     driver = Driver(machine, ExecutionState, scenario.topics(), seed)
     while driver.step():
         execution = cast("ExecutionMachine", driver.machine)
-        *closed, _ = execution._intervals.values() or (None,)
-        ahead = execution.ahead()
-        assert ahead is None or ahead == sum(each.trades() for each in closed if each)
+        assert execution._held == sum(each.trades() for each in execution._intervals.values())
 
 
 @settings(max_examples=40, deadline=None)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal, localcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -45,7 +45,7 @@ from app.core.events import (
 )
 from app.market.dumps import Aggregate, read_dump
 from app.pipeline import STAGES
-from app.replay.driver import Replay
+from app.replay.driver import Entry, Replay
 from app.runtime.codec import decode, encode
 from tests.replay import market
 from tests.replay.market import CHANGE, GAP, INSTRUMENTS, INTERVAL, START, A, B, C, Market, end
@@ -267,6 +267,20 @@ def test_order_between_inputs_and_crashes_change_nothing(
     other = play(Replay(STAGES, 1 + seed % 3, choose, crash_every=30 * (seed % 2)), source)
     assert outcome(other) == outcome(ring)
     assert (other.crashes > 5) == (seed % 2 == 1)
+
+
+class AsRead(Replay):
+    """A pipeline whose stages are given what is read of the bytes, not what was made."""
+
+    def _outputs(self, *taken: Any) -> list[tuple[str, Entry]]:
+        return [
+            (topic, Entry(entry.key, decode(encode(entry.message))))
+            for topic, entry in super()._outputs(*taken)
+        ]
+
+
+def test_what_was_made_and_what_is_read_decide_alike(ring: Replay, source: Market) -> None:
+    assert digest(play(AsRead(STAGES), source)) == digest(ring)
 
 
 def digest(replay: Replay) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.app.base import BootStrategy
@@ -83,6 +84,13 @@ def test_a_step_of_the_fetch_loop_is_where_the_shell_replaces_it() -> None:
         assert used in original
     assert "self.flow_active" in inspect.getsource(Consumer.getmany)
     assert "seek_to_committed" in inspect.getsource(Consumer.perform_seek)
+
+
+def test_a_fetcher_looks_up_how_to_ask_for_each_question() -> None:
+    source = inspect.getsource(Fetcher._get_actions_per_node)
+    assert "self._fetch_min_bytes" in source
+    assert "self._fetch_max_wait_ms" in source
+    assert "self._proc_fetch_request(" in inspect.getsource(Fetcher._fetch_requests_routine)
 
 
 async def test_the_client_runs_in_the_workers_own_loop(app: StageApp) -> None:

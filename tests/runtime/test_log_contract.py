@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from app.core.events import Clock, Message
 from app.errors import UnreachableError
 from app.runtime.kafka import KafkaLog
 from app.runtime.ports import Entry, Log, Place, Stored
@@ -123,8 +124,10 @@ async def test_what_was_appended_is_told_as_it_is_read() -> None:
     async with opened() as log:
         told: list[Stored] = []
         log.appended = told.extend
-        entries = [Entry("first", b"%d" % n, b"%d" % n) for n in range(20)]
+        messages = [Message(Clock("X:Y", n, 0, 0)) for n in range(20)]
+        entries = [Entry("first", b"%d" % n, b"%d" % n, message=messages[n]) for n in range(20)]
         await log.append(entries)
         read = [each for number in (0, 1) for each in await log.read(Place("first", number))]
         assert sorted(told, key=str) == sorted(read, key=str)
         assert [each.value for each in told] == [entry.value for entry in entries]
+        assert [each.message for each in told] == messages

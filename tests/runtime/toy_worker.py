@@ -10,6 +10,7 @@ from typing import Any
 import uvloop
 from mode import Service
 
+from app.runtime import fetching
 from app.runtime import shell as shell_module
 from app.runtime.faust_settings import faust_settings
 from app.runtime.faust_worker import App
@@ -28,6 +29,8 @@ HELD = [int(number) for number in os.environ.get("TOY_HELD", "").split(",") if n
 """Partitions of `trades` of which the first stage wants no more once it has taken something."""
 if HELD:
     shell_module.COMMIT_SECONDS = 3_600.0  # nor does time let them go on
+
+fetching.KNOWN = 5  # so that stages come to ask in bulk, and back
 
 PREFIX = os.environ["TOY_PREFIX"]
 SETTINGS: Any = SimpleNamespace(
