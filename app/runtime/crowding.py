@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MOST_AHEAD = 25_000
+MOST_AHEAD = 10_000
 """Records or trades, of one partition, that may wait in memory for what stands on another topic."""
 
 

@@ -35,7 +35,8 @@ def faust_settings(settings: Settings) -> dict[str, Any]:
         "processing_guarantee": "at_least_once",  # its exactly_once is not atomic over our topics
         "stream_wait_empty": False,  # we never acknowledge through Faust, so it would wait for ever
         "stream_buffer_maxsize": 4,  # an event says only that something is pending
-        "broker_max_poll_records": 2000,  # bounds what one event holds
+        "broker_max_poll_records": 2000,  # bounds what one answer holds, and so do
+        "consumer_max_fetch_size": 256 * 1024,  # bytes of a partition: nine readers have one each
         "broker_commit_interval": 3600.0,  # Faust has nothing to commit; the shell commits
         "broker_commit_livelock_soft_timeout": 86400.0,  # so it can't judge livelocks either
         "stream_processing_timeout": 86400.0,  # our watchdog knows waiting from being stuck

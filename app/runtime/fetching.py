@@ -38,7 +38,7 @@ def hold(consumer: Any, fetching: Fetching) -> None:
     consumer._fetch_min_bytes = fetching.least  # noqa: SLF001
 
 
-KNOWN = 200
+KNOWN = 50
 """So many records in a row that were all handed over before: whoever reads them asks in bulk."""
 
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from app.core.events import Message
 from app.runtime.ports import Stored
 
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 2 * 1024 * 1024
 """Of records as they were read; a decoded one takes up to four times as much."""
 
 Key = tuple[str, int, int]
