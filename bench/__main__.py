@@ -19,6 +19,7 @@ from rich.console import Console
 from app.config import Settings, load
 from app.errors import TERMINATED, LockstepError
 from bench import (
+    days,
     growth,
     history,
     latency,
@@ -120,6 +121,10 @@ def _parse() -> argparse.Namespace:
         "--growth", const=TRADES, metavar="TRADES",
         help="instead, 1 to 500 instruments, and memory over so many trades (3,000,000)",
     )  # fmt: skip
+    option(
+        "--days", const=days.DAYS, metavar="DAYS",
+        help="instead, the first and the last of so many days of one-minute bars (30)",
+    )  # fmt: skip
     parser.add_argument(
         "--all",
         action="store_true",
@@ -149,13 +154,15 @@ def _parts(arguments: argparse.Namespace, size: Size) -> Iterator[Part]:
         yield partial(comparing.compare, folder=peers, quick=arguments.quick)
     if growing := arguments.growth or (TRADES if every else 0):
         yield partial(growth.measure, trades=growing, rounds=rounds)
+    if lasting := arguments.days or (days.DAYS if every else 0):
+        yield partial(days.measure, days=lasting)
     if viewing := arguments.viewers or (VIEWERS if every else 0):
         yield partial(viewers.measure, viewers=viewing, rounds=rounds)
     if arguments.history or every:
         yield history.measure
     if records := arguments.restart or (HISTORY if every else 0):
         yield partial(restart.measure, records=records, rounds=rounds)
-    asked = peers or growing or viewing or arguments.history or records
+    asked = peers or growing or lasting or viewing or arguments.history or records
     if not asked:  # beside the peers it is measured, too
         yield partial(_path, size=size)
     if every or not asked:

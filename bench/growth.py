@@ -86,7 +86,7 @@ async def _long(settings: Settings, report: Report, console: Console, trades: in
     async with Installation(settings, DECIDING) as installation:
         rest = await installation.wake(market, market.records(SEED))
         sizes = []
-        for part, last in _parts(market, rest):
+        for part, last in parts(market, rest, PARTS):
             await installation.append_all(part)
             await installation.decided(len(market.accounts()), last)
             sizes.append(installation.resident() / MEBIBYTE)
@@ -100,9 +100,9 @@ def _market(count: int, trades: int) -> Market:
     return Market(count, MINUTE, RATE, WARM + bars, MINUTE)
 
 
-def _parts(market: Market, rest: Sequence[Packed]) -> Iterator[tuple[list[Packed], int]]:
+def parts(market: Market, rest: Sequence[Packed], count: int) -> Iterator[tuple[list[Packed], int]]:
     """Yield the records in parts of whole bars, each with the decision time it ends with."""
-    for part in range(1, PARTS + 1):
-        last = market.after(WARM + (market.intervals - WARM) * part // PARTS)
+    for part in range(1, count + 1):
+        last = market.after(WARM + (market.intervals - WARM) * part // count)
         found, rest = split(rest, last)
         yield found, last

@@ -87,7 +87,7 @@ class ExecutionState:
 
 @dataclass(slots=True)
 class _Interval:
-    """The trades from one decision time on, as they stand in their records.
+    """The trades from one decision time on, as they stand in their records, while they are needed.
 
     Attributes:
         tape: Where the stream stood at its begin.
@@ -124,6 +124,10 @@ class _Book:
                     return
                 if record.time[index] >= begin:
                     yield from self._meet(record, index)
+
+    def begin_anew(self) -> None:
+        """Take the interval's first record as the next to meet: those before it are let go."""
+        self._runs = 0
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Return what became of each order, in their order."""
@@ -233,11 +237,11 @@ class ExecutionMachine:
         """Return how many trades wait for orders; none while orders or a join need the stream."""
         if any(self._due.values()):
             return None
-        found = [account.position() for account in self._accounts.values()]
-        positions = [position for position in found if position is not None]
-        if any(position > self._tape.state.closed for position in positions):
+        positions = [account.position() for account in self._accounts.values()]
+        closed = self._tape.state.closed
+        if any(position is not None and position > closed for position in positions):
             return None
-        return self._held if positions else 0
+        return self._held
 
     def _take_orders(self, inbound: Inbound, orders: Orders) -> list[Output]:
         if not self._inbox.accept(inbound):
@@ -370,6 +374,7 @@ class ExecutionMachine:
 
     def _trim(self) -> None:
         """Let go of the trades that no account needs any more."""
+        self._forget_met()
         positions = [self._position(name, account) for name, account in self._accounts.items()]
         oldest = min((time for time in positions if time is not None), default=None)
         closed = self._tape.state.closed
@@ -380,6 +385,25 @@ class ExecutionMachine:
         if first != self.time:
             self.time = first
             self.revision += 1
+
+    def _forget_met(self) -> None:
+        """Let go of the open interval's trades that the orders of every account have met.
+
+        Nobody else can come to need them: a join is for the end of an interval still to come.
+        """
+        closed = self._tape.state.closed
+        interval = self._intervals.get(closed)
+        if interval is None or any(self._awaits(name, closed) for name in self._accounts):
+            return
+        self._held -= interval.trades()
+        interval.runs.clear()
+        for book in self._books.values():
+            book.begin_anew()
+
+    def _awaits(self, name: str, closed: int) -> bool:
+        """Return whether an account's orders for a time, or an earlier one, are still to come."""
+        position = self._accounts[name].position()
+        return name not in self._books and position is not None and position <= closed
 
     def _overdue(self, name: str) -> str:
         account, due = self._accounts.get(name, AccountState()), self._due.get(name)

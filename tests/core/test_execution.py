@@ -366,6 +366,20 @@ def test_trades_that_wait_for_orders_alone_are_counted() -> None:
     assert run.machine.ahead() is None
 
 
+def test_trades_that_every_account_has_met_are_let_go() -> None:
+    shadow = builders.epoch(of=builders.account("shadow"))
+    run = Run(builders.epoch(), join(MINUTE), shadow, join(MINUTE, account="shadow"))
+    run.stream(trades(row(1, 0, "1"), row(2, 50, "1")))
+    run.orders(MINUTE)
+    run.stream(trades(row(3, 60, "1")))
+    assert run.machine._held == 3  # the shadow's orders are still to come
+    run.orders(MINUTE, account="shadow")
+    run.stream(trades(row(4, 70, "1")))
+    assert run.machine._held == 0
+    run.stream(trades(row(5, 60_000, "1"), row(6, 60_001, "1")))
+    assert run.machine._held == 2
+
+
 def test_trades_before_a_join_wait_for_nothing() -> None:
     run = Run(builders.epoch())
     run.stream(trades(row(1, 0, "1"), row(2, 50, "1")))
