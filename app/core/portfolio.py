@@ -201,11 +201,22 @@ class PortfolioMachine:
 
     def _unbooked(self, time: int) -> list[str]:
         """Return the instruments whose fills before a time have not all come."""
+        if not self._awaited:
+            return []
+        through = self._filled_by(time)
         return [
             instrument
             for instrument in self._awaited
-            if (booked := self._booked.get(instrument)) is None or not _through(booked, time)
+            if (booked := self._booked.get(instrument)) is None or not _through(booked, through)
         ]
+
+    def _filled_by(self, time: int) -> int:
+        """Return up to when orders can have been filled at a decision time.
+
+        Those of the one before it, for one interval. Where nothing took part in between, nobody
+        ordered, so nothing is booked between either.
+        """
+        return min(time, self.time + self._known.interval())
 
     def _act(self, due: Due) -> list[Output]:
         """Let a decision time act: the only change of the durable state."""
@@ -234,8 +245,9 @@ class PortfolioMachine:
     def _book(self, time: int) -> None:
         """Book every awaited instrument's fills before a time, each pair's in canonical order."""
         fills: dict[Pair, list[Fill]] = {}
+        through = self._filled_by(time) if self._awaited else time
         for instrument in self._awaited:
-            for fill in self._booked_fills(instrument, time):
+            for fill in self._booked_fills(instrument, through):
                 fills.setdefault((fill.strategy, fill.instrument), []).append(fill)
                 self._cash = add(self._cash, cash_change(fill))
         for pair, filled in fills.items():

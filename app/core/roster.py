@@ -99,7 +99,7 @@ class Roster:
 
     def due(self, last: int) -> Due | None:
         """Return the next decision time after `last`; None while it can't be known."""
-        time = last + self._interval() if self.number else self._next_start(-1)
+        time = last + self.interval() if self.number else self._next_start(-1)
         while time is not None:
             number = self._number_at(time)
             members = () if number is None else self._members(number, time)
@@ -150,7 +150,8 @@ class Roster:
             tuple(turn for _, turns in sorted(self._turns.items()) for turn in turns),
         )
 
-    def _interval(self) -> int:
+    def interval(self) -> int:
+        """Return the base interval of the configuration that acts, milliseconds."""
         return next(iter(self._epochs[self.number].values())).interval
 
     def _later(self) -> list[int]:
