@@ -19,6 +19,7 @@ from rich.console import Console
 from app.config import Settings, load
 from app.errors import TERMINATED, LockstepError
 from bench import (
+    appending,
     days,
     growth,
     history,
@@ -170,6 +171,7 @@ def _parts(arguments: argparse.Namespace, size: Size) -> Iterator[Part]:
 
 
 async def _path(settings: Settings, report: Report, console: Console, size: Size) -> None:
+    report.goals += latency.GOALS
     for number in range(size.rounds):
         for name, part in (("live path", _live), ("latency", _latency), ("sink", _sink)):
             console.print(f"round {number + 1} of {size.rounds}: {name}", highlight=False)
@@ -203,11 +205,12 @@ async def _live(settings: Settings, size: Size, report: Report, seed: int) -> No
 async def _latency(settings: Settings, size: Size, report: Report, seed: int) -> None:
     market = Market(INSTRUMENTS, SECOND, PACED, size.bars, FLUSH_AFTER)
     found = await latency.measure(settings, market, market.records(seed))
-    report.add_percentiles("bar close to order:", found.orders)
+    report.add_percentiles(latency.ORDERED, found.orders)
     for hop in latency.HOPS:
         report.add(f"  hop to {hop}: p50", "ms", percentile(found.hops[hop], 0.5))
     report.add("  worker's processor use", "cores", found.busy)
     report.add("  trades appended late by at most", "ms", found.behind)
+    await appending.measure(settings, report)
 
 
 async def _sink(settings: Settings, size: Size, report: Report, seed: int) -> None:

@@ -12,7 +12,10 @@ from typing import Any
 from app.config import Settings
 from bench.installation import DECIDING, SINK, WARM, Appended, Beside, Installation, nothing
 from bench.market import START, Market, Packed
+from bench.report import Goal
 
+ORDERED = "bar close to order:"
+GOALS = (Goal(f"{ORDERED} p50", 25, limit=True), Goal(f"{ORDERED} p99", 100, limit=True))
 HOPS = ("candles", "signals", "booked", "portfolio", "allocations", "orders")
 
 Moments = dict[tuple[str, int], int]

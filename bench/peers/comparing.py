@@ -35,8 +35,7 @@ GOALS = (
     Goal(BARE, 15),
     Goal(BACKTEST, 10),
     Goal(SINK, 0.6),
-    Goal("bar close to order: p50", 25, limit=True),
-    Goal("bar close to order: p99", 100, limit=True),
+    *latency.GOALS,
 )
 
 
@@ -114,7 +113,7 @@ class Comparison:
     async def _latency(self) -> None:
         market = Market(INSTRUMENTS, SECOND, 250, self.bars, FLUSH_AFTER)
         found = await latency.measure(self.settings, market, market.records(SEED))
-        self.report.add_percentiles("bar close to order:", found.orders)
+        self.report.add_percentiles(latency.ORDERED, found.orders)
         self.report.add("worker's processor use at 2,000 trades/s", "cores", found.busy)
 
     def _relate(self) -> None:

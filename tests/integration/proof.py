@@ -84,24 +84,33 @@ async def fills_the_tables(
     installation: Installation, wanted: Mapping[str, list[Message]]
 ) -> dict[str, list[str]]:
     """Compare every table's rows with those of the records, field by field; return them."""
-    expected: dict[str, dict[tuple[Any, ...], str]] = {}
-    for topic, messages in wanted.items():
-        for message in messages:
-            as_read = decode(encode(message))  # which knows no negative zero
-            for table, row in rows(Inbound(as_read, topic, 0, 0)):
-                # Of a repeat in another batch the first is stored.
-                expected.setdefault(table, {}).setdefault(key(table, row), comparable(table, row))
+    expected = rows_of(wanted)
     assert {"trades", "candles", "signals", "orders", "fills", "positions"} < expected.keys()
     stored = {}
     async with Database(installation.settings()) as database:
         for table, lines in expected.items():
             find = functools.partial(found_in, database, table)
             found = await eventually(find, lambda rows, lines=lines: len(rows) >= len(lines))
-            differ = sorted({*found} ^ {*lines.values()})
+            # The last trades, of an interval that nobody closes, may have come since.
+            come = {"trades": await installation.messages("trades")} if table == "trades" else {}
+            known = {*rows_of(come).get(table, lines).values()}
+            differ = sorted(({*lines.values()} - {*found}) | ({*found} - known))
             assert not differ, f"{table}: {differ[:4]}"
-            assert len(found) == len(lines), table
+            assert len(found) == len({*found}), table
             stored[table] = sorted(found)
     return stored
+
+
+def rows_of(wanted: Mapping[str, list[Message]]) -> dict[str, dict[tuple[Any, ...], str]]:
+    """Return each table's rows of some topics' messages, by their keys."""
+    found: dict[str, dict[tuple[Any, ...], str]] = {}
+    for topic, messages in wanted.items():
+        for message in messages:
+            as_read = decode(encode(message))  # which knows no negative zero
+            for table, row in rows(Inbound(as_read, topic, 0, 0)):
+                # Of a repeat in another batch the first is stored.
+                found.setdefault(table, {}).setdefault(key(table, row), comparable(table, row))
+    return found
 
 
 async def found_in(database: Database, table: str) -> list[str]:
