@@ -88,15 +88,12 @@ async def fills_the_tables(
     assert {"trades", "candles", "signals", "orders", "fills", "positions"} < expected.keys()
     stored = {}
     async with Database(installation.settings()) as database:
-        for table, lines in expected.items():
-            find = functools.partial(found_in, database, table)
-            found = await eventually(find, lambda rows, lines=lines: len(rows) >= len(lines))
-            # The last trades, of an interval that nobody closes, may have come since.
-            come = {"trades": await installation.messages("trades")} if table == "trades" else {}
-            known = {*rows_of(come).get(table, lines).values()}
-            differ = sorted(({*lines.values()} - {*found}) | ({*found} - known))
+        for table in expected:
+            find = functools.partial(found_and_known, installation, database, table, expected)
+            found, lines = await eventually(find, lambda both: len(both[0]) >= len(both[1]))
+            differ = sorted({*found} ^ {*lines})
             assert not differ, f"{table}: {differ[:4]}"
-            assert len(found) == len({*found}), table
+            assert len(found) == len(lines), table
             stored[table] = sorted(found)
     return stored
 
@@ -111,6 +108,19 @@ def rows_of(wanted: Mapping[str, list[Message]]) -> dict[str, dict[tuple[Any, ..
                 # Of a repeat in another batch the first is stored.
                 found.setdefault(table, {}).setdefault(key(table, row), comparable(table, row))
     return found
+
+
+async def found_and_known(
+    installation: Installation,
+    database: Database,
+    table: str,
+    expected: Mapping[str, Mapping[tuple[Any, ...], str]],
+) -> tuple[list[str], list[str]]:
+    """Return a table's rows, and what they must be."""
+    found = await found_in(database, table)
+    if table == "trades":  # those of an interval that nobody closes may come on: read them again
+        expected = rows_of({"trades": await installation.messages("trades")})
+    return found, [*expected[table].values()]
 
 
 async def found_in(database: Database, table: str) -> list[str]:
