@@ -167,6 +167,7 @@ def _parts(arguments: argparse.Namespace, size: Size) -> Iterator[Part]:
     if not asked:  # beside the peers it is measured, too
         yield partial(_path, size=size)
     if every or not asked:
+        yield appending.measure
         yield partial(_starts, turns=rounds)
 
 
@@ -210,7 +211,6 @@ async def _latency(settings: Settings, size: Size, report: Report, seed: int) ->
         report.add(f"  hop to {hop}: p50", "ms", percentile(found.hops[hop], 0.5))
     report.add("  worker's processor use", "cores", found.busy)
     report.add("  trades appended late by at most", "ms", found.behind)
-    await appending.measure(settings, report)
 
 
 async def _sink(settings: Settings, size: Size, report: Report, seed: int) -> None:

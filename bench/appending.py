@@ -12,6 +12,7 @@ import uuid
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from rich.console import Console
 
 from app.config import Settings
 from bench.report import Report
@@ -21,8 +22,9 @@ RESTS = {"one after the other": 0.0, "after 50 ms of rest": 0.05}
 VALUE = bytes(300)
 
 
-async def measure(settings: Settings, report: Report) -> None:
+async def measure(settings: Settings, report: Report, console: Console) -> None:
     """Append to a topic of its own, which is gone at the end."""
+    console.print("appends", highlight=False)
     clients = {"bootstrap_servers": settings.kafka.bootstrap, **settings.kafka.security()}
     name = f"bench_{uuid.uuid4().hex[:10]}.appends"
     administrator = AIOKafkaAdminClient(**clients)

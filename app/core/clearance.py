@@ -109,9 +109,9 @@ class Clearance:
         most = self._most[change.side]
         move = subtract if change.side is Side.SELL else add
         most[instrument] = move(most[instrument], quantity)
-        worth = self._reach(instrument)
-        self._gross = add(subtract(self._gross, self._reaches[instrument]), worth)
-        self._reaches[instrument] = worth
+        reach = self._reach(instrument)
+        self._gross = add(subtract(self._gross, self._reaches[instrument]), reach)
+        self._reaches[instrument] = reach
         if change.side is Side.BUY and instrument in self._prices:
             cost = unit_cost(
                 self._prices[instrument],

@@ -201,8 +201,6 @@ class PortfolioMachine:
 
     def _unbooked(self, time: int) -> list[str]:
         """Return the instruments whose fills before a time have not all come."""
-        if not self._awaited:
-            return []
         through = self._filled_by(time)
         return [
             instrument
@@ -216,7 +214,7 @@ class PortfolioMachine:
         Those of the one before it, for one interval. Where nothing took part in between, nobody
         ordered, so nothing is booked between either.
         """
-        return min(time, self.time + self._known.interval())
+        return min(time, self.time + self._known.interval()) if self._awaited else time
 
     def _act(self, due: Due) -> list[Output]:
         """Let a decision time act: the only change of the durable state."""
@@ -245,7 +243,7 @@ class PortfolioMachine:
     def _book(self, time: int) -> None:
         """Book every awaited instrument's fills before a time, each pair's in canonical order."""
         fills: dict[Pair, list[Fill]] = {}
-        through = self._filled_by(time) if self._awaited else time
+        through = self._filled_by(time)
         for instrument in self._awaited:
             for fill in self._booked_fills(instrument, through):
                 fills.setdefault((fill.strategy, fill.instrument), []).append(fill)

@@ -32,14 +32,14 @@ IN_BULK = Fetching(pause=0.003, least=256 * 1024, wait=150)
 """For the tables, which nobody waits for: a transaction costs as much for one row as for many."""
 
 
-def hold(consumer: Any, fetching: Fetching) -> None:
-    """Let a Kafka consumer that has not started ask as told."""
-    consumer._fetch_max_wait_ms = fetching.wait  # noqa: SLF001 - guarded by a test
-    consumer._fetch_min_bytes = fetching.least  # noqa: SLF001
-
-
 KNOWN = 50
 """So many records in a row that were all handed over before: whoever reads them asks in bulk."""
+
+
+def hold(client: Any, fetching: Fetching) -> None:
+    """Let a Kafka consumer that has not started, or the fetcher of one that has, ask as told."""
+    client._fetch_max_wait_ms = fetching.wait  # noqa: SLF001 - guarded by a test
+    client._fetch_min_bytes = fetching.least  # noqa: SLF001
 
 
 class Asking:
@@ -59,9 +59,7 @@ class Asking:
     def answered(self, count: int, *, new: bool) -> None:
         """Take note of an answer of so many records, and whether any of them was new."""
         self._known = 0 if new else self._known + count
-        fetching = self._prompt if self._known < KNOWN else IN_BULK
-        self._fetcher._fetch_min_bytes = fetching.least  # noqa: SLF001 - guarded by a test
-        self._fetcher._fetch_max_wait_ms = fetching.wait  # noqa: SLF001
+        hold(self._fetcher, self._prompt if self._known < KNOWN else IN_BULK)
 
 
 def _paced(
