@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from app.runtime.fetching import IN_BULK, KNOWN, PROMPT, Asking, Fetching
+import pytest
+from aiokafka.consumer import fetcher as client_fetcher
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+
+from app.runtime.fetching import IN_BULK, KNOWN, PROMPT, Asking, Fetched, Fetching
 
 PAUSE = 0.05
 TIMES = 3
@@ -52,3 +62,58 @@ def test_who_is_handed_all_it_reads_asks_in_bulk_until_something_is_new() -> Non
     assert told() == prompt
     asking.answered(1, new=False)
     assert told() == prompt
+
+
+def answer(count: int) -> MemoryRecords:
+    """Return a broker's answer of so many records, two batches of them."""
+    batches = b""
+    for numbers in (range(count // 2), range(count // 2, count)):
+        batch = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1_000_000)
+        for place, number in enumerate(numbers):
+            batch.append(place, 1, b"%d" % number, b"value", [])
+        built = bytearray(batch.build())
+        built[:8] = numbers.start.to_bytes(8, "big")  # a broker puts in where it stands
+        batches += built
+    return MemoryRecords(batches)
+
+
+def fetched(kind: type[PartitionRecords], count: int) -> PartitionRecords:
+    place = TopicPartition("trades", 0)
+    return kind(place, answer(count), None, 3, None, None, False, READ_UNCOMMITTED)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_what_was_fetched_is_freed_when_it_is_dropped() -> None:
+    found = fetched(Fetched, 10)
+    next(found)
+    dropped = weakref.ref(found)
+    del found
+    assert dropped() is None
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_the_clients_own_is_not() -> None:
+    """Where this fails the client has mended it, and `Fetched` is needed no more."""
+    found = fetched(PartitionRecords, 10)
+    next(found)
+    dropped = weakref.ref(found)
+    del found
+    assert dropped() is not None
+
+
+def test_it_yields_what_the_clients_own_does() -> None:
+    assert client_fetcher.PartitionRecords is Fetched
+    ours, theirs = fetched(Fetched, 10), fetched(PartitionRecords, 10)
+    for record in theirs:
+        assert next(ours) == record
+        assert ours.next_fetch_offset == theirs.next_fetch_offset
+    with pytest.raises(StopIteration):
+        next(ours)
+    assert ours.next_fetch_offset == theirs.next_fetch_offset == 10
