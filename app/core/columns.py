@@ -1,7 +1,11 @@
-"""A column of exact decimals as whole numbers of one scale: sums of it leave without rounding."""
+"""Columns of many rows as arrays: they leave exactly as they came, and need far less memory.
+
+A decimal is a whole number of one scale there, so that sums of a column leave without rounding.
+"""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, overload
@@ -22,8 +26,70 @@ _HALF = 24
 _LOW = 2**_HALF - 1
 
 
+class Integers(Sequence[int]):
+    """Whole numbers of 64 bits. It equals the tuple of them, but is no key: no record is one."""
+
+    __slots__ = ("units",)
+
+    def __init__(self, units: Units) -> None:
+        units.setflags(write=False)  # no record changes
+        self.units = units
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[int, ...]: ...
+    def __getitem__(self, index: int | slice) -> int | tuple[int, ...]:
+        if isinstance(index, slice):
+            return tuple(self.units[index].tolist())
+        return self.units.item(index)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.units.tolist())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Integers):
+            return self.units.tobytes() == other.units.tobytes()
+        return tuple(self) == other if isinstance(other, tuple) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+IntegerColumn = tuple[int, ...] | Integers
+"""Either form of a column: many rows stand in an array, few as Python's integers."""
+
+
+def rises(column: IntegerColumn) -> bool:
+    """Return whether each row is more than the one before it."""
+    if isinstance(column, Integers):
+        return bool((column.units[1:] > column.units[:-1]).all())
+    return not any(map(operator.le, column[1:], column))
+
+
+def bounds(column: IntegerColumn, start: int = 0, stop: int | None = None) -> tuple[int, int]:
+    """Return the least and the most of rows `start` to `stop` (exclusive, at least one)."""
+    if isinstance(column, Integers):
+        units = column.units[start:stop]
+        return int(units.min()), int(units.max())
+    rows = column[start:stop]
+    return min(rows), max(rows)
+
+
+def covers(first: IntegerColumn, last: IntegerColumn) -> bool:
+    """Return whether no row of `first` is more than that of `last`."""
+    if isinstance(first, Integers) and isinstance(last, Integers):
+        return bool((first.units <= last.units).all())
+    return all(map(operator.le, first, last))
+
+
 class Decimals(Sequence[Decimal]):
-    """Decimals as they were written, and each as a whole number of 10^-places, exactly.
+    """Decimals, each as a whole number of 10^-places, exactly.
 
     It equals the tuple of its decimals, but is no key: no record is one.
 
@@ -32,15 +98,15 @@ class Decimals(Sequence[Decimal]):
         places: Decimal places of a unit.
     """
 
-    __slots__ = ("_texts", "places", "units")
+    __slots__ = ("places", "units")
 
-    def __init__(self, texts: Sequence[str], units: Units, places: int) -> None:
-        self._texts = texts
+    def __init__(self, units: Units, places: int) -> None:
+        units.setflags(write=False)
         self.units = units
         self.places = places
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self.units)
 
     @overload
     def __getitem__(self, index: int) -> Decimal: ...
@@ -48,11 +114,11 @@ class Decimals(Sequence[Decimal]):
     def __getitem__(self, index: slice) -> tuple[Decimal, ...]: ...
     def __getitem__(self, index: int | slice) -> Decimal | tuple[Decimal, ...]:
         if isinstance(index, slice):
-            return tuple(map(Decimal, self._texts[index]))
-        return Decimal(self._texts[index])
+            return tuple(map(self.decimal, self.units[index].tolist()))
+        return self.decimal(self.units.item(index))
 
     def __iter__(self) -> Iterator[Decimal]:
-        return map(Decimal, self._texts)
+        return map(self.decimal, self.units.tolist())
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Decimals | tuple):

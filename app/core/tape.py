@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 
+from app.core.columns import IntegerColumn, bounds
 from app.core.events import Clock, Epoch, Gap, Join, Leave, Record, Trades, trade_name
 
 KEPT = 60
@@ -319,7 +320,7 @@ class Tape:
         self.state = replace(self.state, members={**self.state.members, account: member})
 
 
-def _end_of_run(ids: tuple[int, ...], start: int, due: int) -> int:
+def _end_of_run(ids: IntegerColumn, start: int, due: int) -> int:
     """Return where the ids that follow each other from `due` on end."""
     if start == len(ids) or ids[start] != due:
         return start
@@ -332,10 +333,10 @@ def _end_of_run(ids: tuple[int, ...], start: int, due: int) -> int:
     return stop
 
 
-def _end_within(times: tuple[int, ...], start: int, stop: int, within: range) -> int:
+def _end_within(times: IntegerColumn, start: int, stop: int, within: range) -> int:
     """Return where the times that lie in an interval, the first of which does, end."""
-    rest = times[start:stop]
-    if within.start <= min(rest) and max(rest) < within.stop:
+    earliest, latest = bounds(times, start, stop)
+    if within.start <= earliest and latest < within.stop:
         return stop
     end = start + 1
     while within.start <= times[end] < within.stop:

@@ -12,7 +12,7 @@ from app.core.events import Message
 from app.runtime.ports import Stored
 
 MOST_BYTES = 2 * 1024 * 1024
-"""Of records as they were read; a decoded one takes up to four times as much."""
+"""Of records as they were read; decoded, one of few trades takes up to four times as much."""
 
 Key = tuple[str, int, int]
 

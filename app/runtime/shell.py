@@ -35,7 +35,7 @@ log = structlog.get_logger()
 REQUEST_TIMEOUT_MS = 40_000
 COMMIT_SECONDS = 1.0
 MOST_PENDING = 5_000  # records in memory beyond which reading waits,
-MOST_BYTES = 2 * 1024 * 1024  # or so many bytes of them; decoded they take four times as much
+MOST_BYTES = 2 * 1024 * 1024  # or so many bytes of them; decoded, small ones are four times as many
 
 
 class _Client(driver.AIOKafkaConsumerThread):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
-from app.core.columns import MOST_UNITS, DecimalColumn, Decimals
+from app.core.columns import MOST_UNITS, DecimalColumn, Decimals, IntegerColumn, Integers
 from app.runtime.wire import (
     DECIMAL,
     DECIMALS,
@@ -28,7 +29,7 @@ from app.runtime.wire import (
 )
 
 MANY = 12
-"""Rows from which on a column of decimals is read as whole numbers; below, it costs more."""
+"""Rows from which on a column is read as an array; below, it costs more."""
 
 PLACES = (4, 8)
 """Decimal places that columns are tried with."""
@@ -169,6 +170,18 @@ def _read_decimal_column(reader: Step, value: Any) -> tuple[Any, ...]:
     return _read_items(reader, value)
 
 
+def _read_integers(value: Any) -> IntegerColumn:
+    """Return a column as an array where it has many rows; JSON's reader lets in 64 bits."""
+    if (
+        type(value) is list
+        and MANY <= len(value) <= LONGEST_LIST
+        and set(map(type, value)) == {int}
+    ):
+        with contextlib.suppress(OverflowError):  # or one bit more
+            return Integers(np.array(value, np.int64))
+    return _read_plain_column(int, _read_int, value)
+
+
 def _read_amounts(value: Any) -> DecimalColumn:
     """Return a column as whole numbers where it has many rows and all of them fit."""
     found = None
@@ -196,7 +209,7 @@ def _units(value: list[str]) -> Decimals | None:
         units = np.rint(numbers * 10**places)
         if np.array_equal(units / 10**places, numbers):
             fits = units.max() < MOST_UNITS
-            return Decimals(value, units.astype(np.int64), places) if fits else None
+            return Decimals(units.astype(np.int64), places) if fits else None
     return None
 
 
@@ -207,6 +220,7 @@ _READERS: dict[Any, Step] = {
     str: read_text,
     Decimal: _read_decimal,
     DecimalColumn: _read_amounts,
+    IntegerColumn: _read_integers,
 }
 _COLUMNS: dict[Any, Callable[[Step, Any], tuple[Any, ...]]] = {
     int: functools.partial(_read_plain_column, int),

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from app.core.columns import DecimalColumn, Decimals
+from app.core.columns import DecimalColumn, Decimals, IntegerColumn, Integers
 from app.core.decimals import plain
 from app.core.events import Account
 from app.runtime.wire import (
@@ -163,6 +163,12 @@ def _write_ints(write: Step, value: Any) -> list[Any]:
     return items
 
 
+def _write_integers(value: Any) -> list[Any]:
+    if type(value) is Integers:
+        value = tuple(value)
+    return _write_ints(functools.partial(_write_items, _write_int), value)
+
+
 def _write_amounts(value: Any) -> list[Any]:
     if type(value) is Decimals:
         value = tuple(value)
@@ -176,4 +182,5 @@ _WRITERS: dict[Any, Step] = {
     str: _write_text,
     Decimal: _write_decimal,
     DecimalColumn: _write_amounts,
+    IntegerColumn: _write_integers,
 }

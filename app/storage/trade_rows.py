@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.columns import DecimalColumn, Decimals
+from app.core.columns import DecimalColumn, Decimals, Integers
 from app.core.decimals import EXACT
 from app.core.events import Inbound, Trades
 from app.storage import market_rows
@@ -147,7 +147,13 @@ def _put_numbers(field: NDArray[Any], units: Units) -> None:
 
 
 def _integers(columns: Iterable[Sequence[int]]) -> Units:
-    return np.fromiter(chain.from_iterable(columns), np.int64)
+    found: list[Units] = []
+    for whole, group in groupby(columns, lambda column: isinstance(column, Integers)):
+        if whole:
+            found += [column.units for column in group if isinstance(column, Integers)]
+        else:  # short ones cost as little as a long one if joined
+            found.append(np.fromiter(chain.from_iterable(group), np.int64))
+    return np.concatenate(found)
 
 
 def _units(columns: Sequence[DecimalColumn]) -> Units | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -12,15 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.candles import fold
-from app.core.columns import MOST_UNITS, Decimals, sum_of_products
+from app.core.columns import (
+    MOST_UNITS,
+    Decimals,
+    Integers,
+    bounds,
+    covers,
+    rises,
+    sum_of_products,
+)
 from app.core.events import InvalidRecordError, Trades
 
 UNITS = st.integers(0, MOST_UNITS - 1)
 
 
 def column(units: list[int], places: int) -> Decimals:
-    texts = [format(Decimal(one).scaleb(-places), "f") for one in units]
-    return Decimals(texts, np.array(units, np.int64), places)
+    return Decimals(np.array(units, np.int64), places)
 
 
 @st.composite
@@ -77,6 +83,36 @@ def test_a_column_is_equal_to_its_decimals(record: Trades) -> None:
     assert len(record.price) == len(record.id)
     assert record.price[-1] == tuple(record.price)[-1]
     assert record.price[1:3] == tuple(record.price)[1:3]
+
+
+WHOLE = st.integers(-(2**63), 2**63 - 1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(WHOLE, min_size=1, max_size=30) | st.lists(st.integers(0, 3), min_size=1),
+       st.data())  # fmt: skip
+def test_a_column_of_integers_says_what_their_tuple_says(
+    rows: list[int], data: st.DataObject
+) -> None:
+    column, plainly = Integers(np.array(rows, np.int64)), tuple(rows)
+    start = data.draw(st.integers(0, len(rows) - 1))
+    stop = data.draw(st.integers(start + 1, len(rows)))
+    other = data.draw(st.permutations(rows))
+    assert column == plainly
+    assert plainly == column
+    assert (column == Integers(np.array(other, np.int64))) == (plainly == tuple(other))
+    assert [*map(type, column)] == [int] * len(rows) == [type(column[start])] * len(column)
+    assert (column[start], column[-1], column[start:stop]) == (
+        plainly[start], plainly[-1], plainly[start:stop])  # fmt: skip
+    assert rises(column) == rises(plainly)
+    assert bounds(column, start, stop) == bounds(plainly, start, stop)
+    assert covers(column, Integers(np.array(other, np.int64))) == covers(plainly, tuple(other))
+
+
+def test_a_column_of_integers_ends() -> None:
+    """What looks for a row behind the last one must be told, or it would look for ever."""
+    with pytest.raises(IndexError):
+        Integers(np.array([1, 2], np.int64))[2]
 
 
 def test_nothing_overflows_in_the_largest_column() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -15,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core import events
-from app.core.columns import Decimals
+from app.core.columns import Decimals, Integers
+from app.core.decimals import plain
 from app.core.events import Identity, Message, Record
 from app.runtime import wire_writing
 from app.runtime.codec import (
@@ -350,7 +352,7 @@ def test_a_column_of_many_rows_is_what_each_row_says(rows: list[str], odd: list[
     assert isinstance(message.record, events.Trades)
     price = message.record.price
     assert tuple(price) == tuple(map(Decimal, texts))
-    assert list(map(str, price)) == list(map(str, map(Decimal, texts)))
+    assert list(map(plain, price)) == [plain(Decimal(text)) for text in texts]
     if isinstance(price, Decimals):
         units = [Decimal(int(one)).scaleb(-price.places) for one in price.units]
         assert units == list(map(Decimal, texts))
@@ -376,6 +378,45 @@ def test_a_bad_price_is_refused_wherever_it_stands_among_many(price: str, place:
     prices = ["1.5", "2", "3.25"] * MANY
     prices[place] = price
     assert "price" in refused(orjson.loads(trades_of(prices)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 3 * MANY), st.integers(0, 2**53), st.data())
+def test_a_column_of_integers_is_what_each_row_says(
+    count: int, first: int, data: st.DataObject
+) -> None:
+    raw = orjson.loads(trades_of(["1.5"] * count))
+    raw["id"] = list(range(first, first + count))
+    raw["time"] = data.draw(st.lists(st.integers(0, 2**42), min_size=count, max_size=count))
+    message = decode(orjson.dumps(raw))
+    assert isinstance(message.record, events.Trades)
+    for name in ("id", "first_id", "time"):
+        column = getattr(message.record, name)
+        assert column == tuple(raw[name])
+        assert isinstance(column, Integers) == (count >= MANY)
+    assert decode(encode(message)) == message
+    assert orjson.loads(encode(message))["time"] == raw["time"]
+
+
+@pytest.mark.parametrize("bad", [True, 1.0, "1", None, [1], -1, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("name", ["id", "first_id", "last_id", "time"])
+@pytest.mark.parametrize("place", [0, 5, -1])
+def test_a_bad_number_is_refused_wherever_it_stands_among_many(
+    bad: object, name: str, place: int
+) -> None:
+    raw = orjson.loads(trades_of(["1.5"] * MANY))
+    raw[name][place] = bad
+    assert re.search("id|time", refused(raw))
+
+
+@pytest.mark.parametrize("place", [1, 5, -1])
+def test_ids_among_many_must_rise(place: int) -> None:
+    raw = orjson.loads(trades_of(["1.5"] * MANY))
+    raw["id"][place] = raw["id"][place - 1]
+    assert "ids that rise" in refused(raw)
+    raw = orjson.loads(trades_of(["1.5"] * MANY))
+    raw["first_id"][place] = raw["last_id"][place] + 1
+    assert "at most last_id" in refused(raw)
 
 
 def test_trades_carry_their_ids_not_an_identity() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
-from app.core.columns import DecimalColumn
+from app.core.columns import DecimalColumn, IntegerColumn, bounds, covers, rises
 from app.core.events import checks
 from app.core.events.account import Account
 
@@ -39,10 +38,10 @@ class Trades:
 
     TYPE: ClassVar[str] = "trades"
     instrument: str
-    id: tuple[int, ...]
-    first_id: tuple[int, ...]
-    last_id: tuple[int, ...]
-    time: tuple[int, ...]
+    id: IntegerColumn
+    first_id: IntegerColumn
+    last_id: IntegerColumn
+    time: IntegerColumn
     price: DecimalColumn
     quantity: DecimalColumn
     buyer_maker: tuple[bool, ...]
@@ -53,23 +52,23 @@ class Trades:
         checks.count("age", self.age)
         columns = (self.id, self.first_id, self.last_id, self.time)
         checks.same_length("trades", (*columns, self.price, self.quantity, self.buyer_maker))
-        if any(map(operator.le, self.id[1:], self.id)):
+        if not rises(self.id):
             raise checks.refuse("id", self.id[:5], "ids that rise")
         checks.count("id", self.id[0])
         checks.count("id", self.id[-1])
         self._check_covered()
-        checks.time("time", min(self.time))
-        checks.time("time", max(self.time))
+        for moment in bounds(self.time):
+            checks.time("time", moment)
         checks.prices("price", self.price)
         checks.sizes("quantity", self.quantity)
 
     def _check_covered(self) -> None:
         if self.first_id == self.last_id == self.id:
             return  # each covers itself, as where raw trades are imported
-        if any(map(operator.gt, self.first_id, self.last_id)):
+        if not covers(self.first_id, self.last_id):
             raise checks.refuse("first_id", self.first_id[:5], "at most last_id")
-        checks.count("id", min(self.first_id))
-        checks.count("id", max(self.last_id))
+        checks.count("id", bounds(self.first_id)[0])
+        checks.count("id", bounds(self.last_id)[1])
 
     def name(self) -> str:
         """Return the identity: that of the first trade."""
@@ -180,8 +179,8 @@ class History:
         for column in prices:
             checks.prices("price", column)
         checks.sizes("volume", self.volume)
-        checks.time("time", min(self.time))
-        checks.time("time", max(self.time))
+        for moment in bounds(self.time):
+            checks.time("time", moment)
         if any(after <= before for before, after in zip(self.time, self.time[1:], strict=False)):
             raise checks.refuse("time", self.time[:5], "times that rise")
 
