@@ -11,6 +11,9 @@ from typing import Any
 LONGEST_LIST = 100_000
 """The most items of one array or object."""
 
+MOST_KEPT = 1_000
+"""The most accounts of which the text is kept, or what it says: one to three kilobytes each."""
+
 SHOWN = 80
 """The most characters of a refused value that a sentence shows."""
 

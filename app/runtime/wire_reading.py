@@ -16,10 +16,12 @@ import numpy as np
 import orjson
 
 from app.core.columns import MOST_UNITS, DecimalColumn, Decimals, IntegerColumn, Integers
+from app.core.events import Account
 from app.runtime.wire import (
     DECIMAL,
     DECIMALS,
     LONGEST_LIST,
+    MOST_KEPT,
     SHOWN,
     RefusedError,
     Step,
@@ -44,7 +46,8 @@ def decoder(hint: Any) -> Step:
     if hint in _READERS:
         return _READERS[hint]
     if dataclasses.is_dataclass(hint):
-        return _read_dataclass(typing.cast("type", hint))
+        read = _read_dataclass(typing.cast("type", hint))
+        return _read_once(read) if hint is Account else read
     if isinstance(hint, type) and issubclass(hint, Enum):
         return functools.partial(_read_enum, {member.value: member for member in hint})
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -75,6 +78,27 @@ def _read_dataclass(cls: type) -> Step:
             raise RefusedError(f"valid ({error})", value) from error
 
     return read
+
+
+def _read_once(read: Step) -> Step:
+    """Return a reader that gives one value, which can't be changed, for what says the same.
+
+    An account stands in each of its instruments' epochs, which every stage holds: with hundreds of
+    instruments thousands of times.
+    """
+    kept: dict[bytes, Any] = {}
+
+    def read_once(value: Any) -> Any:
+        text = orjson.dumps(value)
+        found = kept.get(text)
+        if found is None:
+            found = read(value)
+            if len(kept) >= MOST_KEPT:
+                kept.clear()
+            kept[text] = found
+        return found
+
+    return read_once
 
 
 def _refuse_names(names: frozenset[str], value: dict[str, Any]) -> NoReturn:

@@ -19,6 +19,7 @@ from app.runtime.wire import (
     DECIMAL,
     LONGEST_LIST,
     MOST_DIGITS,
+    MOST_KEPT,
     SHOWN,
     RefusedError,
     Step,
@@ -26,9 +27,6 @@ from app.runtime.wire import (
     inside,
     optionally,
 )
-
-MOST_KEPT = 2_000
-"""Written accounts, of one to three kilobytes each."""
 
 
 @functools.cache

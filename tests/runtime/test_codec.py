@@ -19,7 +19,7 @@ from app.core import events
 from app.core.columns import Decimals, Integers
 from app.core.decimals import plain
 from app.core.events import Identity, Message, Record
-from app.runtime import wire_writing
+from app.runtime import wire_reading, wire_writing
 from app.runtime.codec import (
     LARGEST_BYTES,
     DecodeError,
@@ -577,4 +577,17 @@ def test_an_account_that_was_written_before_is_written_the_same(message: Message
         patch.setattr(wire_writing, "MOST_KEPT", 2)  # some are kept, some are not
         texts = [encode(each) for each in written]
         assert [encode(each) for each in (*written, *written)] == [*texts, *texts]
-    assert [decode(text) for text in texts] == written
+        patch.setattr(wire_reading, "MOST_KEPT", 2)
+        assert [decode(text) for text in (*texts, *texts)] == [*written, *written]
+
+
+@given(messages(events.Epoch))
+def test_what_says_the_same_is_one_account(message: Message) -> None:
+    first, again = decode(encode(message)).record, decode(encode(message)).record
+    assert isinstance(first, events.Epoch)
+    assert isinstance(again, events.Epoch)
+    assert first.account is again.account
+    raw = orjson.loads(encode(message))
+    raw["account"]["capital"] = "-1"
+    assert "account" in refused(raw)
+    assert "account" in refused(raw)  # what was refused is not kept
