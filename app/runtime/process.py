@@ -22,6 +22,7 @@ from app.runtime.failstop import exit_with
 from app.runtime.faust_settings import faust_settings
 from app.runtime.fetching import IN_BULK
 from app.runtime.handing import Handing
+from app.runtime.heap import give_back_large
 from app.runtime.kafka import KafkaLog
 from app.runtime.logs import configure
 from app.runtime.loss import Acceptance
@@ -85,6 +86,7 @@ class Process(Service):  # type: ignore[misc]
         if EDGES[1] in self._settings.worker.stages:  # it is known to reach the database
             self.add_future(sweep_for_ever(self._settings, self.log_of_records))
         collecting.settle()
+        give_back_large()
         stop = watch([shell.watchdog for shell in self._shells], self._settings.worker.watchdog)
         self._stop_watching = stop.set
 
