@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import tracemalloc
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -396,6 +397,23 @@ def test_a_column_of_integers_is_what_each_row_says(
         assert isinstance(column, Integers) == (count >= LONG)
     assert decode(encode(message)) == message
     assert orjson.loads(encode(message))["time"] == raw["time"]
+
+
+def test_a_long_record_takes_less_memory_than_its_bytes() -> None:
+    usual = orjson.loads(trades_of([f"{9000 + each % 100}.{each % 97:02}" for each in range(1000)]))
+    for name in ("id", "first_id", "last_id"):
+        usual[name] = list(range(10**9, 10**9 + 1000))
+    usual["time"] = list(range(1_570_752_000_000, 1_570_752_001_000))
+    raw = orjson.dumps(usual)
+    decode(raw)  # what is made once is not counted
+    tracemalloc.start()
+    try:
+        message = decode(raw)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(message.record, events.Trades)
+    assert taken < len(raw)
 
 
 @pytest.mark.parametrize("bad", [True, 1.0, "1", None, [1], -1, 2**63, 2**64 - 1])

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from aiokafka.consumer import fetcher as client_fetcher
-from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from app.runtime.fetching import IN_BULK, KNOWN, PROMPT, Asking, Fetched, Fetching
 
+OWN: type[Any] = Fetched.__bases__[0]  # under its own name stands ours
 PAUSE = 0.05
 TIMES = 3
 
@@ -77,7 +78,7 @@ def answer(count: int) -> MemoryRecords:
     return MemoryRecords(batches)
 
 
-def fetched(kind: type[PartitionRecords], count: int) -> PartitionRecords:
+def fetched(kind: type[Any], count: int) -> Any:
     place = TopicPartition("trades", 0)
     return kind(place, answer(count), None, 3, None, None, False, READ_UNCOMMITTED)
 
@@ -101,7 +102,7 @@ def test_what_was_fetched_is_freed_when_it_is_dropped() -> None:
 @pytest.mark.usefixtures("uncollected")
 def test_the_clients_own_is_not() -> None:
     """Where this fails the client has mended it, and `Fetched` is needed no more."""
-    found = fetched(PartitionRecords, 10)
+    found = fetched(OWN, 10)
     next(found)
     dropped = weakref.ref(found)
     del found
@@ -110,7 +111,7 @@ def test_the_clients_own_is_not() -> None:
 
 def test_it_yields_what_the_clients_own_does() -> None:
     assert client_fetcher.PartitionRecords is Fetched
-    ours, theirs = fetched(Fetched, 10), fetched(PartitionRecords, 10)
+    ours, theirs = fetched(Fetched, 10), fetched(OWN, 10)
     for record in theirs:
         assert next(ours) == record
         assert ours.next_fetch_offset == theirs.next_fetch_offset
