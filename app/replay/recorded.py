@@ -18,7 +18,7 @@ _Item = tuple[int, str, Inbound]
 def event_time(message: Message) -> int:
     """Return a record's own time, milliseconds since the epoch UTC; 0 where it has none."""
     time = getattr(message.record, "time", 0)
-    return int(time[-1] if isinstance(time, tuple) else time)
+    return int(time if isinstance(time, int) else time[-1])
 
 
 async def inputs(
