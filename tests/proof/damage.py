@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,8 +131,8 @@ def _under(stored: Stored, changed: Callable[[Account], Account]) -> bytes:
 async def damages(run: Installation, changed: Callable[[Account], Account]) -> list[Damage]:
     """Return one changed byte of a fill, a dropped candle, and a changed parameter, for a run."""
     trades, candles = await run.stored("trades"), await run.stored("candles")
-    fills = _only(await run.stored("fills"), Fill)
-    closed = _only(candles, Candle)
+    fills = _once(_only(await run.stored("fills"), Fill))
+    closed = _once(_only(candles, Candle))
     return [
         one_byte(fills[len(fills) // 2]),
         one_dropped(closed[len(closed) // 2]),
@@ -141,6 +142,12 @@ async def damages(run: Installation, changed: Callable[[Account], Account]) -> l
 
 def _only(stored: Sequence[Stored], kind: type[Any]) -> list[Stored]:
     return [each for each in stored if isinstance(_record(each), kind)]
+
+
+def _once(stored: Sequence[Stored]) -> list[Stored]:
+    """Return what a crash did not repeat: of a record that stands twice, one may go unnoticed."""
+    times = Counter(each.value for each in stored)
+    return [each for each in stored if times[each.value] == 1]
 
 
 def accounts_of(folder: Path) -> Callable[[Account], Account]:
