@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from app.core.decimals import shifted
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # whoever makes a column has it; who only knows of columns ne
 
     Units = NDArray[np.int64]
 
+Item = TypeVar("Item")
+
 MOST_UNITS = 2**48
 """What a unit must be below. So that nothing overflows 64 bits: a column has at most 10,000 rows,
 and the products of two halves of 24 bits, summed over all of them, stay below 2^63."""
@@ -26,17 +28,32 @@ _HALF = 24
 _LOW = 2**_HALF - 1
 
 
-class Integers(Sequence[int]):
-    """Whole numbers of 64 bits. It equals the tuple of them, but is no key: no record is one."""
+class _Column(Sequence[Item]):
+    """It equals the tuple of its items, but is no key: no record is one.
+
+    Attributes:
+        units: A whole number of 64 bits for each item; they can't be changed.
+    """
 
     __slots__ = ("units",)
 
     def __init__(self, units: Units) -> None:
-        units.setflags(write=False)  # no record changes
+        units.setflags(write=False)
         self.units = units
 
     def __len__(self) -> int:
         return len(self.units)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+class Integers(_Column[int]):
+    """Whole numbers."""
+
+    __slots__ = ()
 
     @overload
     def __getitem__(self, index: int) -> int: ...
@@ -55,10 +72,7 @@ class Integers(Sequence[int]):
             return self.units.tobytes() == other.units.tobytes()
         return tuple(self) == other if isinstance(other, tuple) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return repr(tuple(self))
+    __hash__ = None
 
 
 IntegerColumn = tuple[int, ...] | Integers
@@ -88,25 +102,19 @@ def covers(first: IntegerColumn, last: IntegerColumn) -> bool:
     return all(map(operator.le, first, last))
 
 
-class Decimals(Sequence[Decimal]):
+class Decimals(_Column[Decimal]):
     """Decimals, each as a whole number of 10^-places, exactly.
-
-    It equals the tuple of its decimals, but is no key: no record is one.
 
     Attributes:
         units: Each number times 10^places, 0 to 2^48.
         places: Decimal places of a unit.
     """
 
-    __slots__ = ("places", "units")
+    __slots__ = ("places",)
 
     def __init__(self, units: Units, places: int) -> None:
-        units.setflags(write=False)
-        self.units = units
+        super().__init__(units)
         self.places = places
-
-    def __len__(self) -> int:
-        return len(self.units)
 
     @overload
     def __getitem__(self, index: int) -> Decimal: ...
@@ -125,10 +133,7 @@ class Decimals(Sequence[Decimal]):
             return tuple(self) == tuple(other)
         return NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return repr(tuple(self))
+    __hash__ = None
 
     def decimal(self, units: int) -> Decimal:
         """Return so many units."""

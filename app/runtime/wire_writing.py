@@ -162,9 +162,8 @@ def _write_ints(write: Step, value: Any) -> list[Any]:
 
 
 def _write_integers(value: Any) -> list[Any]:
-    if type(value) is Integers:
-        value = tuple(value)
-    return _write_ints(functools.partial(_write_items, _write_int), value)
+    column: list[Any] = encoder(tuple[int, ...])(tuple(value) if type(value) is Integers else value)
+    return column
 
 
 def _write_amounts(value: Any) -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -83,30 +82,26 @@ def fetched(kind: type[Any], count: int) -> Any:
     return kind(place, answer(count), None, 3, None, None, False, READ_UNCOMMITTED)
 
 
-@pytest.fixture
-def uncollected() -> Iterator[None]:
+def is_freed(kind: type[Any]) -> bool:
+    """Return whether what was fetched and read in part is gone once it is dropped."""
     gc.disable()
-    yield
-    gc.enable()
+    try:
+        found = fetched(kind, 10)
+        next(found)
+        dropped = weakref.ref(found)
+        del found
+        return dropped() is None
+    finally:
+        gc.enable()
 
 
-@pytest.mark.usefixtures("uncollected")
 def test_what_was_fetched_is_freed_when_it_is_dropped() -> None:
-    found = fetched(Fetched, 10)
-    next(found)
-    dropped = weakref.ref(found)
-    del found
-    assert dropped() is None
+    assert is_freed(Fetched)
 
 
-@pytest.mark.usefixtures("uncollected")
 def test_the_clients_own_is_not() -> None:
     """Where this fails the client has mended it, and `Fetched` is needed no more."""
-    found = fetched(OWN, 10)
-    next(found)
-    dropped = weakref.ref(found)
-    del found
-    assert dropped() is not None
+    assert not is_freed(OWN)
 
 
 def test_it_yields_what_the_clients_own_does() -> None:
