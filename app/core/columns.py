@@ -136,8 +136,12 @@ class Decimals(_Column[Decimal]):
     __hash__ = None
 
     def decimal(self, units: int) -> Decimal:
-        """Return so many units."""
-        return shifted(units, self.places)
+        """Return so many units, with no zeros at the end: as it is written."""
+        places = self.places
+        while places and not units % 10:
+            units //= 10
+            places -= 1
+        return shifted(units, places)
 
 
 DecimalColumn = tuple[Decimal, ...] | Decimals

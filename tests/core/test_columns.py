@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -20,6 +21,7 @@ from app.core.columns import (
     rises,
     sum_of_products,
 )
+from app.core.decimals import plain as plain_text
 from app.core.events import InvalidRecordError, Trades
 
 UNITS = st.integers(0, MOST_UNITS - 1)
@@ -83,6 +85,8 @@ def test_a_column_is_equal_to_its_decimals(record: Trades) -> None:
     assert len(record.price) == len(record.id)
     assert record.price[-1] == tuple(record.price)[-1]
     assert record.price[1:3] == tuple(record.price)[1:3]
+    # As it is read from a row that stands alone: no zeros at the end.
+    assert all(each.as_tuple() == Decimal(plain_text(each)).as_tuple() for each in record.price)
 
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
