@@ -10,10 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
-from app.core.events import Candle, Command, Epoch, Fill, Message
+from app.core.columns import Integers
+from app.core.events import Candle, Command, Epoch, Fill, Message, Trades
 from app.pipeline import STAGES
 from app.replay.driver import Replay
 from app.replay.verify import Verdict, verify
+from app.runtime import wire_reading
 from app.runtime.codec import decode, encode
 from app.runtime.ports import Entry, Place, Stored
 from tests.replay.market import Market
@@ -78,6 +80,19 @@ def test_a_recorded_run_is_equal_with_its_commands(run: Replay) -> None:
     assert verdict.counts["candles"] > INTERVALS
     assert any(isinstance(e.message.record, Command) for e in run.entries("signals"))
     assert len(COMMANDS) == 2
+
+
+def test_a_run_of_long_records_is_equal(run: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What begins at so many rows that this run has none of them.
+    monkeypatch.setattr(wire_reading, "MANY", 1)
+    monkeypatch.setattr(wire_reading, "LONG", 1)
+    made = next(e.message for e in run.entries("trades") if isinstance(e.message.record, Trades))
+    read = decode(encode(made)).record
+    assert isinstance(read, Trades)
+    assert isinstance(read.time, Integers)
+    verdict = judge(record(run, as_it_was))
+    assert verdict.differences == []
+    assert verdict.counts["candles"] > INTERVALS
 
 
 def test_repeats_of_the_same_bytes_are_counted_and_equal(run: Replay) -> None:

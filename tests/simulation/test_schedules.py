@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.runtime import wire_reading
 from tests.simulation.campaign import Campaign, explore
 from tests.simulation.explore import run_seed
 from tests.simulation.rules import COVERED, REMOVED, objecting
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.timeout(900)  # a thousand schedules, on a machine that
 SCHEDULES = 1000
 RULE_SEEDS = 300
 COVERED_SEEDS = 40
+ARRAY_SEEDS = 20
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,15 @@ def test_the_schedules_are_not_vacuous(campaign: Campaign) -> None:
 def test_a_seed_is_one_history_in_every_process(campaign: Campaign) -> None:
     assert campaign.differed == []
     assert campaign.again == SCHEDULES // 20
+
+
+def test_columns_as_arrays_make_the_same_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = range(ARRAY_SEEDS)
+    histories = [run_seed(seed).history for seed in seeds]
+    # The market has no record of so many trades as make a column an array.
+    monkeypatch.setattr(wire_reading, "MANY", 1)
+    monkeypatch.setattr(wire_reading, "LONG", 1)
+    assert [run_seed(seed).history for seed in seeds] == histories
 
 
 @pytest.mark.parametrize("rule", [rule for rule in REMOVED if rule not in COVERED])
