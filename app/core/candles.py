@@ -26,6 +26,7 @@ from app.core.events import (
 from app.core.flow import Outbox
 from app.core.rules import foreign
 from app.core.tape import KEPT, Late, Passed, Run, Tape, TapeState
+from app.core.written import Written
 
 TOPIC = "candles"
 
@@ -59,13 +60,13 @@ class Recent:
     """The newest candles as last revised, oldest first, in columns; fields as in a candle."""
 
     time: tuple[int, ...] = ()
-    open: tuple[Decimal | None, ...] = ()
-    high: tuple[Decimal | None, ...] = ()
-    low: tuple[Decimal | None, ...] = ()
-    close: tuple[Decimal | None, ...] = ()
-    volume: tuple[Decimal, ...] = ()
-    quote_volume: tuple[Decimal, ...] = ()
-    taker_buy_volume: tuple[Decimal, ...] = ()
+    open: Written[Decimal | None] = field(default_factory=Written)
+    high: Written[Decimal | None] = field(default_factory=Written)
+    low: Written[Decimal | None] = field(default_factory=Written)
+    close: Written[Decimal | None] = field(default_factory=Written)
+    volume: Written[Decimal] = field(default_factory=Written)
+    quote_volume: Written[Decimal] = field(default_factory=Written)
+    taker_buy_volume: Written[Decimal] = field(default_factory=Written)
     trades: tuple[int, ...] = ()
     first_id: tuple[int | None, ...] = ()
     last_id: tuple[int | None, ...] = ()
@@ -73,28 +74,37 @@ class Recent:
     age: tuple[int, ...] = ()
     revision: tuple[int, ...] = ()
 
+    def __add__(self, more: Recent) -> Recent:
+        return Recent(*(getattr(self, name) + getattr(more, name) for name in _COLUMNS))
+
     def append(self, candle: Candle) -> Recent:
         """Return the columns with one candle more."""
-        return Recent(*((*getattr(self, name), getattr(candle, name)) for name in _COLUMNS))
+        return self + _one(candle)
 
     def newest(self, count: int) -> Recent:
         """Return the columns with no more than the newest candles."""
-        return Recent(*(getattr(self, name)[-count:] for name in _COLUMNS))
+        return self._rows(slice(-count, None))
 
     def put(self, place: int, candle: Candle) -> Recent:
         """Return the columns with the candle in a place."""
-        columns = [list(getattr(self, name)) for name in _COLUMNS]
-        for name, column in zip(_COLUMNS, columns, strict=True):
-            column[place] = getattr(candle, name)
-        return Recent(*map(tuple, columns))
+        return self._rows(slice(place)).append(candle) + self._rows(slice(place + 1, None))
 
     def candle(self, place: int, instrument: str, interval: int) -> Candle:
         """Return the candle in a place."""
         row = {name: getattr(self, name)[place] for name in _COLUMNS}
         return Candle(instrument=instrument, interval=interval, **row)
 
+    def _rows(self, rows: slice) -> Recent:
+        return Recent(*(getattr(self, name)[rows] for name in _COLUMNS))
 
-_COLUMNS = tuple(column.name for column in fields(Recent))
+
+_COLUMNS: dict[str, type] = {
+    column.name: type(getattr(Recent(), column.name)) for column in fields(Recent)
+}
+
+
+def _one(candle: Candle) -> Recent:
+    return Recent(*(kind((getattr(candle, name),)) for name, kind in _COLUMNS.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import orjson
 
 from app.core.columns import MOST_UNITS, DecimalColumn, Decimals, IntegerColumn, Integers
 from app.core.events import Account
+from app.core.written import Written
 from app.runtime.wire import (
     DECIMAL,
     DECIMALS,
@@ -198,6 +199,10 @@ def _read_decimal_column(reader: Step, value: Any) -> tuple[Any, ...]:
     return _read_items(reader, value)
 
 
+def _read_written(items: Any, value: Any) -> Written[Any]:
+    return Written(decoder(items)(value))
+
+
 def _read_integers(value: Any) -> IntegerColumn:
     """Return a column as an array where it has many rows; JSON's reader lets in 64 bits."""
     if (
@@ -249,6 +254,8 @@ _READERS: dict[Any, Step] = {
     Decimal: _read_decimal,
     DecimalColumn: _read_amounts,
     IntegerColumn: _read_integers,
+    Written[Decimal]: functools.partial(_read_written, tuple[Decimal, ...]),
+    Written[Decimal | None]: functools.partial(_read_written, tuple[Decimal | None, ...]),
 }
 _COLUMNS: dict[Any, Callable[[Step, Any], tuple[Any, ...]]] = {
     int: functools.partial(_read_plain_column, int),

@@ -15,8 +15,10 @@ import orjson
 from app.core.columns import DecimalColumn, Decimals, IntegerColumn, Integers
 from app.core.decimals import plain
 from app.core.events import Account
+from app.core.written import Written
 from app.runtime.wire import (
     DECIMAL,
+    DECIMALS,
     LONGEST_LIST,
     MOST_DIGITS,
     MOST_KEPT,
@@ -172,6 +174,16 @@ def _write_amounts(value: Any) -> list[Any]:
     return _write_items(_write_decimal, value)
 
 
+def _write_written(items: Any, value: Any) -> list[Any]:
+    if type(value) is not Written:
+        raise RefusedError("a written column", value)
+    texts = value.texts()
+    if len(texts) <= LONGEST_LIST and DECIMALS.fullmatch(",".join(texts)):
+        return texts
+    column: list[Any] = encoder(items)(tuple(value))
+    return column
+
+
 _WRITERS: dict[Any, Step] = {
     int: _write_int,
     bool: _write_bool,
@@ -180,4 +192,6 @@ _WRITERS: dict[Any, Step] = {
     Decimal: _write_decimal,
     DecimalColumn: _write_amounts,
     IntegerColumn: _write_integers,
+    Written[Decimal]: functools.partial(_write_written, tuple[Decimal, ...]),
+    Written[Decimal | None]: functools.partial(_write_written, tuple[Decimal | None, ...]),
 }

@@ -20,6 +20,7 @@ from app.core import events
 from app.core.columns import Decimals, Integers
 from app.core.decimals import plain
 from app.core.events import Identity, Message, Record
+from app.core.written import Written
 from app.runtime import wire_reading, wire_writing
 from app.runtime.codec import (
     LARGEST_BYTES,
@@ -493,6 +494,8 @@ class State:
     many: tuple[Inner, ...]
     pair: tuple[int, Decimal]
     prices: tuple[Decimal, ...]
+    written: Written[Decimal]
+    some_written: Written[Decimal | None]
     ratios: tuple[float, ...]
     by_name: dict[str, tuple[int, ...]]
     nested: dict[str, Inner]
@@ -515,6 +518,8 @@ STATES = st.builds(
     many=st.lists(INNERS, max_size=3).map(tuple),
     pair=st.tuples(INTEGERS, DECIMALS),
     prices=st.lists(DECIMALS, max_size=3).map(tuple),
+    written=st.lists(DECIMALS, max_size=3).map(Written),
+    some_written=st.lists(st.none() | DECIMALS, max_size=3).map(Written),
     ratios=st.lists(FLOATS, max_size=3).map(tuple),
     by_name=st.dictionaries(WORDS, st.lists(INTEGERS, max_size=3).map(tuple), max_size=3),
     nested=st.dictionaries(WORDS, INNERS, max_size=3),
@@ -540,6 +545,38 @@ def test_a_mutated_state_is_refused_or_comes_back(state: State, data: st.DataObj
     except DecodeError:
         return
     assert decode_state(State, encode_state(again)) == again
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    some: tuple[Decimal | None, ...]
+    every: tuple[Decimal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InText:
+    some: Written[Decimal | None]
+    every: Written[Decimal]
+
+
+@given(st.lists(st.none() | DECIMALS), st.lists(DECIMALS.map(lambda one: one / 8)))
+def test_a_written_column_has_the_form_of_a_tuple(
+    some: list[Decimal | None], every: list[Decimal]
+) -> None:
+    text = encode_state(Plain(tuple(some), tuple(every)))
+    state = InText(Written(some), Written(every))
+    assert encode_state(state) == text
+    assert decode_state(InText, text) == state
+
+
+@pytest.mark.parametrize("wrong", [None, Decimal("1E+41"), Decimal("1E-41")])
+def test_a_written_column_is_refused_for_what_a_tuple_is(wrong: Decimal | None) -> None:
+    every: Any = (Decimal(1), wrong)
+    for state in (Plain((), every), InText(Written(), Written(every))):
+        with pytest.raises(EncodeError, match=r"every\.1"):
+            encode_state(state)
+    with pytest.raises(DecodeError, match=r"every\.1"):
+        decode_state(InText, '{"some":[null],"every":["1",null]}')
 
 
 @dataclass(frozen=True, slots=True)
