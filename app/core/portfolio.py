@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
 
+from app.core.booking import Bookings
 from app.core.decimals import ZERO, add
 from app.core.events import (
     Booked,
@@ -32,7 +33,7 @@ from app.core.events import (
     Signal,
 )
 from app.core.flow import Inbox, Outbox
-from app.core.positions import apply_fills, cash_change, empty_holding, equity
+from app.core.positions import equity
 from app.core.roster import Due, Pair, Roster, RosterState
 from app.core.rules import foreign
 
@@ -103,9 +104,8 @@ class PortfolioMachine:
         self._known = Roster(state.roster)
         self._due = self._known.due(self.time)
         self._views: dict[Pair, deque[Inbound]] = {}
-        self._fills: dict[str, deque[Inbound]] = {}
         self._signals: dict[int, dict[Pair, Inbound]] = {}
-        self._booked: dict[str, Booked] = {}
+        self._bookings = Bookings()
         self._commands: deque[Inbound] = deque()
         self._newest_command = state.commands_through
 
@@ -184,10 +184,12 @@ class PortfolioMachine:
                 self._known.note(stage, record)
                 self._due = self._known.due(self.time)
             case Fill():
-                self._fills.setdefault(source, deque()).append(inbound)
-            case Booked() as booked:
-                self._fills.setdefault(source, deque()).append(inbound)
-                self._booked[source] = booked
+                self._bookings.file(source, inbound)
+            case Booked():
+                self._bookings.file(source, inbound)
+                if self._due is not None and source in self._awaited:
+                    through = self._filled_by(self._due.time)
+                    self._bookings.prepare(source, through, self._holdings)
             case _:
                 raise foreign(inbound)
 
@@ -202,11 +204,7 @@ class PortfolioMachine:
     def _unbooked(self, time: int) -> list[str]:
         """Return the instruments whose fills before a time have not all come."""
         through = self._filled_by(time)
-        return [
-            instrument
-            for instrument in self._awaited
-            if (booked := self._booked.get(instrument)) is None or not _through(booked, through)
-        ]
+        return [name for name in self._awaited if not self._bookings.has(name, through)]
 
     def _filled_by(self, time: int) -> int:
         """Return up to when orders can have been filled at a decision time.
@@ -241,41 +239,19 @@ class PortfolioMachine:
         self._due = self._known.due(self.time)
 
     def _book(self, time: int) -> None:
-        """Book every awaited instrument's fills before a time, each pair's in canonical order."""
-        fills: dict[Pair, list[Fill]] = {}
+        """Book every awaited instrument's fills before a time."""
         through = self._filled_by(time)
         for instrument in self._awaited:
-            for fill in self._booked_fills(instrument, through):
-                fills.setdefault((fill.strategy, fill.instrument), []).append(fill)
-                self._cash = add(self._cash, cash_change(fill))
-        for pair, filled in fills.items():
-            filled.sort(key=lambda fill: (fill.time, fill.order_id, fill.part))
-            held = self._holdings.get(pair) or empty_holding(*pair)
-            self._holdings[pair] = apply_fills(held, filled)
-
-    def _booked_fills(self, instrument: str, time: int) -> list[Fill]:
-        """Absorb an instrument's records up to the booked that a time needs; return the fills."""
-        queue, taken = self._fills[instrument], []
-        while True:
-            taken.append(queue.popleft())
-            record = taken[-1].record
-            if isinstance(record, Booked) and _through(record, time):
-                break
-        self._absorb_fills(instrument, taken)
-        return [fill for inbound in taken if isinstance(fill := inbound.record, Fill)]
+            settled, taken = self._bookings.take(instrument, through, self._holdings)
+            self._cash = add(self._cash, settled.cash)
+            self._holdings |= settled.holdings
+            self._inbox.absorb_all(taken)
 
     def _absorb_idle_fills(self, time: int) -> None:
         """Absorb what no decision time will await: instruments that had no orders till now."""
-        for instrument, queue in self._fills.items():
-            taken = []
-            while instrument not in self._awaited and queue and _is_over(queue[0], time):
-                taken.append(queue.popleft())
-            self._absorb_fills(instrument, taken)
-
-    def _absorb_fills(self, instrument: str, taken: list[Inbound]) -> None:
-        self._inbox.absorb_all(taken)
-        if taken and self._booked.get(instrument) is taken[-1].record:
-            del self._booked[instrument]
+        for instrument in self._bookings.instruments():
+            if instrument not in self._awaited:
+                self._inbox.absorb_all(self._bookings.take_idle(instrument, time))
 
     def _instruct(self, completed: int) -> tuple[Instruction, ...]:
         """Take the commands in front of the offset at which the signals were completed."""
@@ -357,14 +333,6 @@ def _over(queue: deque[Inbound], ends: type[Signal | Leave], time: int) -> int:
         if isinstance(inbound.record, ends) and inbound.record.time <= time:
             count = index
     return count
-
-
-def _is_over(inbound: Inbound, time: int) -> bool:
-    return isinstance(inbound.record, Booked) and inbound.record.time <= time
-
-
-def _through(booked: Booked, time: int) -> bool:
-    return booked.final or booked.time >= time
 
 
 def _few(names: list[str]) -> str:
