@@ -10,6 +10,8 @@ from faust import SASLCredentials, SSLCredentials
 from app.config import Settings
 from app.runtime.faust_worker import Worker
 
+NEVER = 10 * 365 * 86_400.0  # seconds
+
 
 def _credentials(security: dict[str, Any]) -> Any:
     """Return how Faust proves who it is, from what aiokafka's own clients are given."""
@@ -38,8 +40,8 @@ def faust_settings(settings: Settings) -> dict[str, Any]:
         "broker_max_poll_records": 2000,  # bounds what one answer holds, and so do
         "consumer_max_fetch_size": 256 * 1024,  # bytes of a partition: nine readers have one each
         "broker_commit_interval": 3600.0,  # Faust has nothing to commit; the shell commits
-        "broker_commit_livelock_soft_timeout": 86400.0,  # so it can't judge livelocks either
-        "stream_processing_timeout": 86400.0,  # our watchdog knows waiting from being stuck
+        "broker_commit_livelock_soft_timeout": NEVER,  # so it can't judge livelocks either,
+        "stream_processing_timeout": NEVER,  # nor streams; our watchdog knows who is stuck
         "broker_session_timeout": settings.kafka.session_timeout,  # a dead worker's partitions move
         "broker_heartbeat_interval": settings.kafka.session_timeout / 4,
         "broker_request_timeout": 86400.0,  # bounds an assignment, where a sink may wait for hours;
