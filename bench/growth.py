@@ -21,6 +21,9 @@ RATE = 600
 
 TRADES = 600_000
 SEED = 1
+FEWEST_BARS = 6
+"""Of fewer, what a worker does before it has records and when it has no more is too much."""
+
 MOST_BARS = 60
 """A decision needs what became of the one before: each takes a round of the log, however few trades
 there are. Rates of few instruments say how long that takes; processor time says what they cost."""
@@ -96,7 +99,7 @@ async def _long(settings: Settings, report: Report, console: Console, trades: in
 
 
 def _market(count: int, trades: int) -> Market:
-    bars = min(MOST_BARS, max(2, trades // (count * RATE)))
+    bars = min(MOST_BARS, max(FEWEST_BARS, trades // (count * RATE)))
     return Market(count, MINUTE, RATE, WARM + bars, MINUTE)
 
 
