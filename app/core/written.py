@@ -18,7 +18,7 @@ class Written(Sequence[Item]):
     """Decimals in their one text, each with a comma after it; of what is missing only that.
 
     A number takes its digits there, 5 to 15 bytes, and as a decimal in a tuple 112. As a tuple, it
-    can't be changed; adding and slicing make others.
+    can't be changed; adding and slicing make others. It is no key: no record is one.
 
     Attributes:
         text: All of them.
@@ -56,8 +56,7 @@ class Written(Sequence[Item]):
     def __eq__(self, other: object) -> bool:
         return self.text == other.text if isinstance(other, Written) else NotImplemented
 
-    def __hash__(self) -> int:
-        return hash(self.text)
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"Written({tuple(self)!r})"
