@@ -30,6 +30,7 @@ from bench import (
     start,
     throughput,
     viewers,
+    workers,
 )
 from bench.market import FLUSH_AFTER, Market
 from bench.peers import comparing, environment
@@ -120,7 +121,7 @@ def _parse() -> argparse.Namespace:
     )
     option(
         "--growth", const=TRADES, metavar="TRADES",
-        help="instead, 1 to 500 instruments, and memory over so many trades (3,000,000)",
+        help="instead, 1 to 500 instruments, memory over so many trades (3,000,000), two workers",
     )  # fmt: skip
     option(
         "--days", const=days.DAYS, metavar="DAYS",
@@ -155,6 +156,7 @@ def _parts(arguments: argparse.Namespace, size: Size) -> Iterator[Part]:
         yield partial(comparing.compare, folder=peers, quick=arguments.quick)
     if growing := arguments.growth or (TRADES if every else 0):
         yield partial(growth.measure, trades=growing, rounds=rounds)
+        yield partial(workers.measure, rounds=rounds)
     if lasting := arguments.days or (days.DAYS if every else 0):
         yield partial(days.measure, days=lasting)
     if viewing := arguments.viewers or (VIEWERS if every else 0):

@@ -1,4 +1,4 @@
-"""Settings enter; topics, a schema and a worker of their own leave, and are gone at the end."""
+"""Settings enter; topics, a schema and workers of their own leave, and are gone at the end."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from app.config import Settings
 from app.config_sections import Kafka
@@ -63,20 +64,21 @@ def nothing(_: Installation) -> contextlib.AbstractAsyncContextManager[None]:
 
 
 class Installation:
-    """One run's topics, schema and worker; everything is named by one prefix.
+    """One run's topics, schema and workers; everything is named by one prefix.
 
     Attributes:
         kafka: The log's settings with the prefix.
         database: The database, in a schema of the run.
     """
 
-    def __init__(self, settings: Settings, stages: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, stages: Sequence[str], workers: int = 1) -> None:
         name = f"bench_{uuid.uuid4().hex[:10]}"
         self._stages = tuple(stages)
         self.kafka: Kafka = settings.kafka.model_copy(update={"prefix": f"{name}."})
         storage = dataclasses.replace(settings.database.storage(), schema=name)
         self.database = Database(storage)
-        self._worker: asyncio.subprocess.Process | None = None
+        self._wanted = workers
+        self._workers: list[asyncio.subprocess.Process] = []
         self._said = Path(tempfile.mkstemp(prefix="bench-worker-")[1])
         clients = {"bootstrap_servers": self.kafka.bootstrap, **self.kafka.security()}
         self.producer = AIOKafkaProducer(acks="all", enable_idempotence=True, **clients)
@@ -91,7 +93,7 @@ class Installation:
                 await client.start()
             if SINK in self._stages:
                 await migrations.apply(self.database)
-            self._worker = await self._start()
+            self._workers = [await self._start() for _ in range(self._wanted)]
         except UnreachableError:
             await self._disconnect()  # there is nothing to remove, and nowhere to remove it from
             raise
@@ -120,19 +122,36 @@ class Installation:
             await client.stop()
 
     def processor_seconds(self) -> float:
-        """Return the processor time that the worker has used so far."""
-        if self._worker is None:
-            return 0.0
-        # The second word is the command in brackets and may hold spaces.
-        words = Path(f"/proc/{self._worker.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        """Return the processor time that the workers have used so far, in all."""
+        return sum(self.processor_seconds_each())
+
+    def processor_seconds_each(self) -> list[float]:
+        """Return the processor time that each worker has used so far."""
+        return [_processor_seconds(worker.pid) for worker in self._workers]
 
     def resident(self) -> int:
-        """Return the bytes of memory that the worker holds."""
-        if self._worker is None:
-            return 0
-        pages = Path(f"/proc/{self._worker.pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        """Return the bytes of memory that the workers hold, in all."""
+        pages = [int(_proc(worker.pid, "statm").split()[1]) for worker in self._workers]
+        return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    async def joined(self) -> None:
+        """Wait until every worker is a member of every stage's group."""
+        await self._until(self._joined(), "be in every stage's group")
+
+    async def _joined(self) -> None:
+        async with _admin(self.kafka) as client:
+            for stage in self._stages:  # the client can't read an answer about several
+                while not await self._has_all(client, self.kafka.prefix + stage):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)  # a group tells nobody that it has changed
+
+    async def _has_all(self, client: AIOKafkaAdminClient, group: str) -> bool:
+        try:
+            (answer,) = await client.describe_consumer_groups([group])
+        except GroupCoordinatorNotAvailableError:
+            return False  # a broker on which no group has ever been
+        # Code, group, state, protocol type, protocol, members.
+        _, _, state, _, _, members = answer.groups[0][:6]
+        return state == "Stable" and len(members) == self._wanted
 
     async def append(self, packed: Packed) -> asyncio.Future[Any]:
         """Append a record of `trades`; the future holds where and when it stands."""
@@ -252,17 +271,19 @@ class Installation:
                 return
 
     async def end(self, number: signal.Signals) -> None:
-        """Send the worker a signal and wait until it has ended."""
-        if self._worker is not None:
-            self._worker.send_signal(number)
-            await self._worker.wait()
+        """Send every worker a signal and wait until it has ended."""
+        for worker in self._workers:
+            worker.send_signal(number)
+        for worker in self._workers:
+            await worker.wait()
 
     async def restart(self, log_level: str) -> None:
-        """Start a worker in place of one that has ended."""
-        self._worker = await self._start(log_level)
+        """Start workers in place of those that have ended."""
+        self._said.write_bytes(b"")
+        self._workers = [await self._start(log_level) for _ in range(self._wanted)]
 
     def said(self) -> str:
-        """Return what the worker has said since it was started."""
+        """Return what the workers have said since they were started."""
         return self._said.read_text()
 
     async def _follow(self, topic: str, last: int | None = None) -> AsyncIterator[Appended]:
@@ -284,17 +305,17 @@ class Installation:
 
     async def _until(self, work: Coroutine[Any, Any, None], what: str) -> None:
         """Wait for something the worker does, unless it ends or is far too slow."""
-        if self._worker is None:
-            raise RuntimeError("an installation was used before it was entered")
-        task, ended = asyncio.ensure_future(work), asyncio.ensure_future(self._worker.wait())
-        both = {task, ended}
+        task = asyncio.ensure_future(work)
+        ended = [asyncio.ensure_future(worker.wait()) for worker in self._workers]
         try:
-            await asyncio.wait(both, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {task, *ended}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
+            )
             if task.done():
                 return task.result()
         finally:
-            task.cancel()
-            ended.cancel()
+            for waiting in (task, *ended):
+                waiting.cancel()
         raise LockstepError(
             f"The worker did not come to {what}; it said: {self._said.read_text()[-2000:]}"
         )
@@ -307,21 +328,42 @@ class Installation:
             "LOCKSTEP_WORKER__STAGES": ",".join(self._stages),
             "LOCKSTEP_WORKER__LOG_LEVEL": log_level,
         }
-        with self._said.open("wb") as said:
+        with self._said.open("ab") as said:
             return await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "error",
                 env=environment, stdout=said, stderr=said,
             )  # fmt: skip
 
     async def _stop(self) -> None:
-        if self._worker is None or self._worker.returncode is not None:
-            return
-        self._worker.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(self._worker.wait(), STOPS_WITHIN)
-        except TimeoutError:
-            self._worker.kill()
-            await self._worker.wait()
+        running = [worker for worker in self._workers if worker.returncode is None]
+        for worker in running:
+            worker.send_signal(signal.SIGTERM)
+        for worker in running:
+            try:
+                await asyncio.wait_for(worker.wait(), STOPS_WITHIN)
+            except TimeoutError:
+                worker.kill()
+                await worker.wait()
+
+
+def _proc(number: int, name: str) -> str:
+    return Path(f"/proc/{number}/{name}").read_text()
+
+
+def _processor_seconds(number: int) -> float:
+    # The second word is the command in brackets and may hold spaces.
+    words = _proc(number, "stat").rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.asynccontextmanager
+async def _admin(kafka: Kafka) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap, **kafka.security())
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 async def drop_schema(database: Database) -> None:
@@ -334,9 +376,5 @@ async def drop_schema(database: Database) -> None:
 
 async def delete_topics(kafka: Kafka) -> None:
     """Delete a run's topics."""
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap, **kafka.security())
-    await client.start()
-    try:
+    async with _admin(kafka) as client:
         await client.delete_topics([kafka.prefix + name for name in topics.declared()])
-    finally:
-        await client.close()
