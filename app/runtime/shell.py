@@ -214,7 +214,7 @@ class Shell:
         self.room.set()
         self._pending = Pending()
         self._added_to = asyncio.Event()
-        self._working = False
+        self._called = self._working = False
         self._held: frozenset[Place] = frozenset()
         self._released: set[Place] = set()  # to be read until something of them was taken
         self.asking: Asking
@@ -247,6 +247,8 @@ class Shell:
             }
             async with self._taking:
                 self._expect({})
+                # A call under way when the partitions went may be lost.
+                self._called = self._working
                 resume = await self.intake.assign(places)
                 self._expect(resume)
         except Exception as error:  # noqa: BLE001 - Faust would log it and go on without us
@@ -284,7 +286,10 @@ class Shell:
         if self._pending.count >= MOST_PENDING or self._pending.size >= MOST_BYTES:
             self.room.clear()
         self._added_to.set()
-        if not self._working:
+        if not self._called:
+            # Once: of a stream with several events waiting Faust would read a partition no more,
+            # until somebody takes them.
+            self._called = True
             consumer = self.app.consumer
             consumer.add_future(consumer.callback(self._event()))
 
@@ -379,7 +384,7 @@ class Shell:
             except Exception as error:  # noqa: BLE001 - raised, it would be acknowledged
                 exit_with(error, stage=self.name)
             finally:
-                self._working = False
+                self._called = self._working = False
 
     async def _work(self) -> None:
         """Take all that is pending, whenever something is."""
