@@ -41,11 +41,10 @@ class Written(Sequence[Item]):
     @overload
     def __getitem__(self, index: slice) -> Self: ...
     def __getitem__(self, index: int | slice) -> Item | Self:
-        found = self.texts()[index]
-        if isinstance(found, str):
-            item: Item = _item(found)
-            return item
-        return self._of("".join(text + _END for text in found))
+        if isinstance(index, slice):
+            return self._rows(index)
+        item: Item = _item(self.texts()[index])
+        return item
 
     def __iter__(self) -> Iterator[Item]:
         return map(_item, self.texts())
@@ -61,8 +60,14 @@ class Written(Sequence[Item]):
     def __repr__(self) -> str:
         return f"Written({tuple(self)!r})"
 
+    def _rows(self, rows: slice) -> Self:
+        start, stop, step = rows.indices(len(self))
+        if (stop, step) == (len(self), 1):  # every candle that closes lets go of the oldest
+            return self._of(self.text.split(_END, start)[-1])
+        return self._of("".join(text + _END for text in self.texts()[rows]))
+
     def _of(self, text: str) -> Self:
-        made = type(self)()
+        made = self.__new__(type(self))
         made.text = text
         return made
 
