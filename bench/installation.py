@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from app.config import Settings
 from app.config_sections import Kafka
@@ -26,6 +24,7 @@ from app.errors import LockstepError, UnreachableError
 from app.pipeline import EDGES, STAGES
 from app.runtime import topics
 from app.runtime.codec import decode
+from app.runtime.groups import Groups
 from app.runtime.sink import SINK_TOPICS
 from app.storage import migrations
 from app.storage.database import Database
@@ -139,19 +138,10 @@ class Installation:
         await self._until(self._joined(), "be in every stage's group")
 
     async def _joined(self) -> None:
-        async with _admin(self.kafka) as client:
-            for stage in self._stages:  # the client can't read an answer about several
-                while not await self._has_all(client, self.kafka.prefix + stage):  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)  # a group tells nobody that it has changed
-
-    async def _has_all(self, client: AIOKafkaAdminClient, group: str) -> bool:
-        try:
-            (answer,) = await client.describe_consumer_groups([group])
-        except GroupCoordinatorNotAvailableError:
-            return False  # a broker on which no group has ever been
-        # Code, group, state, protocol type, protocol, members.
-        _, _, state, _, _, members = answer.groups[0][:6]
-        return state == "Stable" and len(members) == self._wanted
+        groups = Groups(self.kafka)
+        for stage in self._stages:
+            while await groups.membership(stage) != ("Stable", self._wanted):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)  # a group tells nobody that it has changed
 
     async def append(self, packed: Packed) -> asyncio.Future[Any]:
         """Append a record of `trades`; the future holds where and when it stands."""
@@ -356,16 +346,6 @@ def _processor_seconds(number: int) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@contextlib.asynccontextmanager
-async def _admin(kafka: Kafka) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap, **kafka.security())
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
 async def drop_schema(database: Database) -> None:
     """Drop a run's schema, and close its connections."""
     async with database.connection() as connection:
@@ -376,5 +356,5 @@ async def drop_schema(database: Database) -> None:
 
 async def delete_topics(kafka: Kafka) -> None:
     """Delete a run's topics."""
-    async with _admin(kafka) as client:
+    async with topics.administration(kafka) as client:
         await client.delete_topics([kafka.prefix + name for name in topics.declared()])

@@ -64,6 +64,11 @@ class Groups:
             finally:
                 await consumer.stop()
 
+    async def membership(self, stage: str) -> tuple[str, int]:
+        """Return what a stage's group is doing, as Kafka names it, and how many are in it."""
+        async with administration(self._cluster) as administrator:
+            return await self._membership(administrator, stage)
+
     async def require_nobody(self, stages: Iterable[str], patience: float) -> None:
         """Return once no worker runs any of the stages; one that was killed stays for a while.
 
@@ -87,14 +92,16 @@ class Groups:
 
     async def _busy(self, stages: Iterable[str]) -> list[str]:
         async with administration(self._cluster) as administrator:
-            return [stage for stage in stages if await self._members(administrator, stage)]
+            return [stage for stage in stages if (await self._membership(administrator, stage))[1]]
 
-    async def _members(self, administrator: AIOKafkaAdminClient, stage: str) -> int:
+    async def _membership(self, administrator: AIOKafkaAdminClient, stage: str) -> tuple[str, int]:
         try:
             (answer,) = await administrator.describe_consumer_groups([self._name(stage)])
         except GroupCoordinatorNotAvailableError:
-            return 0
-        return len(answer.groups[0][5])
+            return "", 0  # a broker on which no group has ever been
+        # Code, group, state, protocol type, protocol, members.
+        _, _, state, _, _, members = answer.groups[0][:6]
+        return state, len(members)
 
     def _name(self, stage: str) -> str:
         return self._cluster.prefix + stage
