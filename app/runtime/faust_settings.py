@@ -36,7 +36,7 @@ def faust_settings(settings: Settings) -> dict[str, Any]:
         "Worker": Worker,
         "processing_guarantee": "at_least_once",  # its exactly_once is not atomic over our topics
         "stream_wait_empty": False,  # we never acknowledge through Faust, so it would wait for ever
-        "stream_buffer_maxsize": 4,  # an event says only that something is pending
+        "stream_buffer_maxsize": 4,  # an event only sets an agent to work
         "broker_max_poll_records": 2000,  # bounds what one answer holds, and so do
         "consumer_max_fetch_size": 256 * 1024,  # bytes of a partition: nine readers have one each
         "broker_commit_interval": 3600.0,  # Faust has nothing to commit; the shell commits
