@@ -266,7 +266,7 @@ class Database:
         try:
             yield
         except DRIVER as error:
-            if isinstance(error, asyncpg.InternalClientError) and connection is not None:
+            if connection is not None and _is_confused(error):
                 connection.terminate()  # whatever state it is in, nobody can use it any more
             settings = self.settings
             ours = translate(
@@ -279,6 +279,13 @@ class Database:
             if ours is None:
                 raise
             raise ours from error
+
+
+def _is_confused(error: BaseException | None) -> bool:
+    """Tell whether a connection lost track of itself: when it failed, or when it was tidied up."""
+    while error is not None and not isinstance(error, asyncpg.InternalClientError):
+        error = error.__context__
+    return error is not None
 
 
 def is_closed(connection: asyncpg.Connection) -> bool:

@@ -136,6 +136,35 @@ async def test_a_read_is_tried_again_after_its_server_said_goodbye(
             assert await database.fetchval("SELECT pg_backend_pid()") != before
 
 
+async def test_a_copy_after_its_server_said_goodbye_finds_it_lost(
+    database: Database, admin: asyncpg.Connection
+) -> None:
+    """As in a crash: the server's children speak before they go, between any two statements."""
+    async with Proxy(database.settings.host, database.settings.port) as proxy:
+        proxy.lingers = True
+        through = dataclasses.replace(database.settings, host="127.0.0.1", port=proxy.port)
+        async with Database(through) as far:
+            with pytest.raises(DatabaseUnavailableError, match="was lost"):
+                await copy_after_goodbye(far, admin, proxy)
+            assert await far.fetchval("SELECT array_agg(topic) FROM sink_offsets") is None
+
+
+async def copy_after_goodbye(far: Database, admin: asyncpg.Connection, proxy: Proxy) -> None:
+    columns = ["topic", "topic_partition", "next_offset"]
+    async with far.transaction() as connection:
+        await connection.copy_records_to_table(
+            "sink_offsets", columns=columns, records=[("t", 0, 0)]
+        )
+        async with connection.transaction():
+            gone = "SELECT pg_terminate_backend($1, 5000)"
+            assert await admin.fetchval(gone, connection.get_server_pid())
+            await proxy.ended.wait()
+            await admin.fetchval("SELECT 1")  # by now the goodbye has been read
+            await connection.copy_records_to_table(
+                "sink_offsets", columns=columns, records=[("t", 1, 0)]
+            )
+
+
 async def test_a_write_is_not_tried_again(empty: Database, admin: asyncpg.Connection) -> None:
     await admin.execute(f"CREATE SCHEMA {empty.settings.schema}")
     await admin.execute("CREATE SEQUENCE tries")
